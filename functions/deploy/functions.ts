@@ -220,6 +220,8 @@ export const tightThrottle = { ratePerSecond: 25, burst: 50 }
 /** Endpoints at which passwords or codes could be tried, or mails and accounts made in bulk. */
 const guessable: readonly Placed[] = [
   v1.login,
+  v1.keyLogin,
+  v1.register,
   v1.activate,
   v1.resend,
   v1.requestPasswordReset,

@@ -15,8 +15,15 @@ export function grantsOf(deployed: Deployed): Grant[] {
   ]
 }
 
-/** The names of all settings in a function's environment. */
+/** The names of all settings in a function's environment that its ports read. */
 export function environmentOf({ kind, needs }: Deployed): Setting[] {
   const tokens: Setting[] = kind === 'authorizer' ? ['USER_POOL_ID', 'USER_POOL_CLIENT_ID'] : []
   return [...new Set([...tokens, ...needs.flatMap((need) => factsOf(need).settings)])]
 }
+
+/**
+ * Whether a function counts and notes where its requests come from, which the distribution of a stage tells it. It then
+ * has the setting `EDGE_SECRET`.
+ */
+export const seesCallers = ({ kind, needs }: Deployed): boolean =>
+  kind === 'endpoint' && needs.includes('table')

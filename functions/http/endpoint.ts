@@ -16,7 +16,7 @@ import { parseBody, RAW_BODY_LIMIT, rawBody } from './body.ts'
 import type { Customer, KeyCallers } from './customers.ts'
 import { gate } from './gate.ts'
 import { keyCaller } from './key-caller.ts'
-import { live } from './live.ts'
+import { edgeSecret, live } from './live.ts'
 import { print, requestLog } from './log.ts'
 import { type OperatorCaller, operatorCaller, type Signer } from './operator-caller.ts'
 import { problemDetails, problems, retryAfterOf, skylinkFailure } from './problems.ts'
@@ -24,6 +24,7 @@ import { checkProof } from './proof.ts'
 import { rateHeaders } from './rate-headers.ts'
 import type { Need, Placed, Row } from './route.ts'
 import { type CookieSession, cookieSession } from './session-cookie.ts'
+import { sourceAddress } from './source-address.ts'
 import { limitSource } from './source-limit.ts'
 import { validate } from './validate.ts'
 
@@ -136,11 +137,12 @@ export function endpoint<const R extends Placed>(
       if (event.pathParameters?.slash) return json(404, { message: 'Not Found' }, SECURITY_HEADERS)
       const told = { requestId: event.requestContext.requestId, route: routeOf(row) }
       const gateDeps = { ...(await ports), log: requestLog.within(told) }
-      const { caller, refusal, ...asking } = await callerOf(row, gateDeps, event)
+      const address = sourceAddress(event, edgeSecret())
+      const { caller, refusal, ...asking } = await callerOf(row, gateDeps, event, address)
       const names = namesOf(asking)
       callers.set(event, names)
       const log = requestLog.within({ ...told, ...names })
-      const origin = originOf(row, event, asking.operator?.name)
+      const origin = originOf(row, event, address, asking.operator?.name)
       const deps = { ...gateDeps, log, origin } as unknown as Request<R>['deps']
       const request = () => ({ ...inputOf(row, event), caller, deps }) as Request<R>
       if (refusal) {
@@ -149,7 +151,7 @@ export function endpoint<const R extends Placed>(
         return success(row, await repeat(orRefuse(request, refusal), refusal))
       }
       const wanted = request()
-      if (row.sourceLimit) await limitSource(deps, row.sourceLimit, event.requestContext.http.sourceIp)
+      if (row.sourceLimit) await limitSource(deps, row.sourceLimit, address)
       // An operator with AWS credentials has no session: each of their requests is signed.
       if (row.proof === 'recent' && asking.session) await checkProof(deps, asking.session, event.headers)
       const cookie = row.sessionCookie && cookieSession(row, event, wanted.body)
@@ -172,11 +174,11 @@ const ORIGINS = {
 } as const
 
 /** Who sends the request, for the audit log. @param name that of the operator */
-const originOf = (row: Placed, { requestContext }: Event, name?: string): Origin => ({
+const originOf = (row: Placed, { requestContext }: Event, ip: string, name?: string): Origin => ({
   by: ORIGINS[row.auth],
   ...(name !== undefined && { name }),
   requestId: requestContext.requestId,
-  ip: requestContext.http.sourceIp,
+  ip,
 })
 
 /** What the request brings, parsed by the row's schemas. */
@@ -200,12 +202,11 @@ function orRefuse<T>(make: () => T, refusal: DomainError): T {
   }
 }
 
-async function callerOf(row: Placed, deps: unknown, event: Event): Promise<Gated> {
+async function callerOf(row: Placed, deps: unknown, event: Event, address: string): Promise<Gated> {
   if (row.auth === 'public') return { caller: undefined, refusal: undefined }
   if (row.auth === 'key') {
-    const { sourceIp } = event.requestContext.http
     const isOptional = row.customers === 'each'
-    const caller = await keyCaller(deps as Deps<'table' | 'keyring'>, event.headers, sourceIp, isOptional)
+    const caller = await keyCaller(deps as Deps<'table' | 'keyring'>, event.headers, address, isOptional)
     return { caller, refusal: undefined, service: caller.service }
   }
   if (row.auth === 'operator') {

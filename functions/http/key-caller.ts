@@ -27,21 +27,21 @@ export const CUSTOMER_HEADERS = {
 /**
  * Reads who sends a request to a row with `auth: 'key'`, and whom a service has named. Whether a key is live, the domain
  * call finds out.
- * @param sourceIp the network address that the request came from
+ * @param address the network address that the request came from
  * @throws DomainError `unauthorized` without a key, `service_refused` for a credential that is unknown or was revoked,
  *   `invalid_request` if a service names nobody or a customer's key comes with a name, `temporarily_unavailable`
  */
 export async function keyCaller(
   deps: Deps<'table' | 'keyring'>,
   headers: Headers,
-  sourceIp: string,
+  address: string,
   isNameOptional: boolean,
 ): Promise<KeyCallers> {
   const sent = applicationKey(headers)
   const named = Object.entries(CUSTOMER_HEADERS).filter(([header]) => headers[header] !== undefined)
   if (!looksLikeService(sent)) {
     refuse(named.map(([field]) => ({ field, message: ONLY_SERVICES })))
-    return { key: { text: sent, ip: sourceIp }, service: undefined }
+    return { key: { text: sent, ip: address }, service: undefined }
   }
   const service = await findService(deps, sent)
   const customer = Object.fromEntries(named.map(([header, name]) => [name, headers[header]])) as NamedCustomer

@@ -34,6 +34,9 @@ function stripeSetting(name: StripeSetting, stage: string): string {
   throw new Error(`${name} is ${mistake.is}. Set ${mistake.wanted}, and deploy again.`)
 }
 
+/** What our distribution adds to the requests that it passes on; undefined for a stage that has none. */
+export const edgeSecret = (): string | undefined => env.EDGE_SECRET
+
 function refuseLocalValuesWhenDeployed(): void {
   if (!env.AWS_LAMBDA_FUNCTION_NAME) return
   const local = Object.keys(env).find(

@@ -1,7 +1,8 @@
-import { describe, expect, test, vi } from 'vitest'
+import { afterAll, describe, expect, test, vi } from 'vitest'
 import { ENDPOINTS, eventEndpointKey, keys } from '../../core/table/keys.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
+import { EDGE_HEADER } from '../../functions/http/source-address.ts'
 import { startApp } from '../support/app.ts'
 import { wholeTable } from '../support/erasure.ts'
 import type { SignedInPerson } from '../support/people.ts'
@@ -36,6 +37,11 @@ for (const method of ['debug', 'info', 'warn', 'error', 'trace'] as const) {
 const password = 'Pl4nted!Pass%word'
 const guess = 'Wr0ng!Guess%typed'
 
+/** What a distribution would add to each request. */
+const edgeSecret = 'Pl4nted-secret-of-the-edge'
+vi.stubEnv('EDGE_SECRET', edgeSecret)
+afterAll(() => vi.unstubAllEnvs())
+
 /** The forms in which a planted text could be printed, in lower case. */
 const forms = (text: string): string[] =>
   [
@@ -59,6 +65,7 @@ plant('password', password)
 plant('guessed password', guess)
 plant('client secret', app.stack.cognito.clientSecret)
 plant('root secret', String(process.env.ROOT_SECRET))
+plant('edge secret', edgeSecret)
 plant('Stripe key', String(process.env.STRIPE_SECRET_KEY))
 plant('webhook secret', String(process.env.STRIPE_WEBHOOK_SECRETS))
 plant('card number', '4000002760003184')
@@ -210,6 +217,7 @@ describe('no log line and no error shows a password, a code, a token, a key, a n
 
   const planting: [string, string][] = [
     ['x-password', password],
+    [EDGE_HEADER, edgeSecret],
     ['cookie', `session=${person.refreshToken}`],
     ['user-agent', email],
     ['referer', `https://x.example/?t=${code}`],

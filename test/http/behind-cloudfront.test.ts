@@ -1,0 +1,61 @@
+import { afterEach, expect, test, vi } from 'vitest'
+import { keys } from '../../core/table/keys.ts'
+import { HOUR_MS } from '../../core/time.ts'
+import { EDGE_HEADER } from '../../functions/http/source-address.ts'
+import { startApp } from '../support/app.ts'
+import { newConsumer } from '../support/quota.ts'
+
+const app = await startApp()
+
+const SECRET = 'the-secret-of-this-stage'
+const CALLER = '198.51.100.10'
+
+afterEach(() => vi.unstubAllEnvs())
+
+const through = (secret: string) => ({
+  'cloudfront-viewer-address': `${CALLER}:46532`,
+  'x-forwarded-for': CALLER,
+  [EDGE_HEADER]: secret,
+})
+
+/** Makes a key and asks from where, and whether a key that is tied to the caller’s address may be used. */
+async function seenWith(headers: Record<string, string>) {
+  const { accessToken: token } = await newConsumer(app)
+  const json = { name: 'worker', ip: [`${CALLER}/32`] }
+  const { body: made } = await app.request('POST', '/v1/keys', { token, headers, json })
+  const history: { action: string; ip: string }[] = (await app.request('GET', '/v1/user/activity', { token }))
+    .body
+  const ip = history.find(({ action }) => action === 'account.key-created')?.ip
+  const balance = await app.request('GET', '/v1/usage/balance', { token: made.key, headers })
+  return { ip, status: balance.status }
+}
+
+test('a forged address changes nothing, on a stage with a distribution or without', async () => {
+  const unchanged = { ip: '127.0.0.1', status: 403 }
+  expect(await seenWith(through(''))).toEqual(unchanged)
+  expect(await seenWith(through(SECRET))).toEqual(unchanged)
+  vi.stubEnv('EDGE_SECRET', SECRET)
+  expect(await seenWith(through('a-guess'))).toEqual(unchanged)
+})
+
+test('behind the distribution, history and address lists see the caller’s own address', async () => {
+  vi.stubEnv('EDGE_SECRET', SECRET)
+  expect(await seenWith(through(SECRET))).toEqual({ ip: CALLER, status: 200 })
+})
+
+test('the hourly limit counts the caller’s own address, and forging one does not get around it', async () => {
+  const { table, keyring } = await app.ports()
+  const mac = keyring.mac('hourly-limit', 'ask-for-mail', '127.0.0.1').toString('base64url').slice(0, 22)
+  await table.put({ ...keys.limit(mac, Math.floor(Date.now() / HOUR_MS)), count: 1_000 })
+  const ask = async (secret: string) =>
+    (
+      await app.request('POST', '/v1/auth/resend', {
+        headers: through(secret),
+        json: { email: 'ada@mail.example' },
+      })
+    ).status
+  expect(await ask(SECRET)).toBe(429)
+  vi.stubEnv('EDGE_SECRET', SECRET)
+  expect(await ask('a-guess')).toBe(429)
+  expect(await ask(SECRET)).toBe(204)
+})
