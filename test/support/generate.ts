@@ -6,6 +6,7 @@ import * as z from 'zod/mini'
 import { toJSONSchema } from 'zod/v4/core'
 import { eventCatalogue } from '../../core/events/catalogue.ts'
 import { eventTypes } from '../../core/webhooks/event-types.ts'
+import { type Alarm, alarmsOf } from '../../functions/deploy/alarms.ts'
 import { endpointsFile } from '../../functions/deploy/client-types.ts'
 import { openapi, operatorsOpenapi } from '../../functions/http/openapi.ts'
 import { exampleKey, fits, hasExample, readExamples } from '../../functions/http/openapi-examples.ts'
@@ -64,6 +65,30 @@ function eventSchemas(): object {
   return { $schema: 'https://json-schema.org/draft/2020-12/schema', $defs: Object.fromEntries(types) }
 }
 
+type AlarmGroup = 'requests' | 'data' | 'work' | 'mail' | 'functions'
+
+const alarmGroup = ({ metric: { of } }: Alarm): AlarmGroup => {
+  if (typeof of === 'object') return 'functions'
+  const groups = {
+    api: 'requests',
+    allFunctions: 'requests',
+    table: 'data',
+    deadLetters: 'data',
+    logLines: 'work',
+  } as const
+  return of === 'mail' ? 'mail' : groups[of]
+}
+
+/** What each alarm means, for the console, which is no place for the data of the deployment. */
+function alarmTexts(): Partial<Record<AlarmGroup, { name: string; sentence: string }[]>> {
+  const texts: ReturnType<typeof alarmTexts> = {}
+  for (const alarm of alarmsOf('bursar-<stage>')) {
+    const group = alarmGroup(alarm)
+    texts[group] = [...(texts[group] ?? []), { name: alarm.name, sentence: alarm.sentence }]
+  }
+  return texts
+}
+
 /** Replaces the content between `<!-- name -->` and `<!-- /name -->`, indented like the markers. */
 function withSections(file: string, sections: Record<string, string>): string {
   let text = readFileSync(join(ROOT, file), 'utf8')
@@ -90,6 +115,7 @@ export function generated(): Record<string, string> {
       events: eventTable(),
     }),
     'functions/ops/events.json': `${JSON.stringify(eventSchemas(), null, 2)}\n`,
+    'functions/pages/console/alarms.json': `${JSON.stringify(alarmTexts(), null, 2)}\n`,
     'functions/client/endpoints.ts': endpointsFile(),
     'functions/README.md': withSections('functions/README.md', {
       endpoints: endpointTable(),
