@@ -43,8 +43,11 @@ export default {
     ),
     only(
       'bundling-ships-nothing',
-      { path: '^(core|functions)/', pathNot: '^functions/deploy/(build|bundle|client-package)\\.ts$' },
-      { path: '^functions/deploy/(build|client-package)\\.ts$|^node_modules/(esbuild|@swc)' },
+      {
+        path: '^(core|functions)/',
+        pathNot: '^functions/deploy/(build|build-pages|bundle|client-package)\\.ts$',
+      },
+      { path: '^functions/deploy/(build|build-pages|client-package)\\.ts$|^node_modules/(esbuild|@swc)' },
       'the code that builds the functions must not be deployed with them',
     ),
     only(
@@ -61,9 +64,9 @@ export default {
     ),
     only(
       'client-ships-alone',
-      { path: '^(core|functions)/(?!client/)' },
+      { path: '^(core|functions)/(?!client/|pages/)' },
       { path: '^functions/client/(?!names\\.ts$)' },
-      'no function may carry the client; only the build of the client reads its names',
+      'no function may carry the client, which pages do; only the build of the client reads its names',
     ),
     only(
       'rows-are-data',

@@ -22,7 +22,7 @@ export type FunctionClass = 'bare' | 'document' | 'usage' | 'table' | 'identityO
 export const budgets: Record<FunctionClass, Budget> = {
   bare: { initKb: 140, packageKb: 140, ratio: 1.3 },
   // The whole OpenAPI document: descriptions take 75 KB, schemas 95 KB, examples 25 KB. Each endpoint adds 3 KB.
-  document: { initKb: 340, packageKb: 340, ratio: 1.3 },
+  document: { initKb: 380, packageKb: 380, ratio: 1.3 },
   // A consume calls for the renewal of its bundle and starts it at once (2 KB), knows the settings and limits of its key,
   // and shares its write with others of the process (12 KB).
   usage: { initKb: 92, packageKb: 92, ratio: 1.18 },

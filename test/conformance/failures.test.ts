@@ -175,5 +175,7 @@ test('no code of core or functions swallows an error silently, except in known p
     'functions/client/meter/web.ts',
     // This is the warm-up: the first request meets the same failure and reports it.
     'functions/http/live.ts',
+    // A browser that keeps nothing forgets the choice when the page is closed.
+    'functions/pages/kit/language.ts',
   ])
 })

@@ -43,7 +43,7 @@ test('functions/ and core/ hold the folders of the architecture and nothing else
       entry.isDirectory() ? [entry.name] : [],
     )
   const known = {
-    functions: ['api', 'v1', 'rest', 'webhooks', 'jobs', 'http', 'deploy', 'client', 'ops', 'admin'],
+    functions: ['api', 'v1', 'rest', 'webhooks', 'jobs', 'http', 'deploy', 'client', 'ops', 'admin', 'pages'],
     core: [
       'account',
       'coupons',

@@ -1,6 +1,6 @@
 /**
  * `npm run demo`: the whole story against the running code, on two screens, or with every request and answer after
- * `-- --verbose`; exits non-zero when a step is not as expected.
+ * `-- --verbose`, or the life of an account in a visible browser with `-- --watch`; exits non-zero when a step is not as expected.
  */
 import { styleText } from 'node:util'
 import { Hono } from 'hono'
@@ -185,7 +185,7 @@ async function quota({ ask, must, mailedCode, control }: Teller): Promise<void> 
   const [invoice, ...others] = await ask('He lists his invoices', 'GET /v1/invoice/list', 200, { token })
   must(others.length === 1, 'one for each charge')
   const read = await ask('and reads the newest', `GET /v1/invoice/${invoice.id}`, 200, { token })
-  must(read.description === 'STARTER (1,000 units)' && read.status === 'paid', 'it is paid')
+  must(read.description === 'STARTER (1,000 units)' && read.status === 'succeeded', 'it is paid')
   const ledger: { amount: number; currency: string; units: number }[] = await ask(
     'His statement',
     'GET /v1/ledger',
@@ -225,6 +225,16 @@ const chapters: [string, (teller: Teller) => Promise<void>][] = [
   ['Cleo: cards, with 3-D Secure', cards],
   ['Dan: a bundle, its units, renewal and invoices', quota],
 ]
+
+if (process.argv.includes('--watch')) {
+  const { watch } = await import('./watch.ts')
+  const failure = await watch().then(
+    () => undefined,
+    (error: Error) => error,
+  )
+  if (failure) console.error(`The story cannot be shown. ${failure.message} Without --watch it plays here.`)
+  process.exit(failure ? 1 : 0)
+}
 
 const startedMs = performance.now()
 const server = await startServer({ port: 0, schedule: false, reload: false, quiet: true })

@@ -11,6 +11,7 @@ import { newPerson, type Person } from '../support/people.ts'
 import { copyProject } from '../support/project-copy.ts'
 import { startRegistry } from '../support/registry.ts'
 import { listen } from './http.ts'
+import { pagesUrl } from './pages-url.ts'
 import { HELP } from './start-options.ts'
 import { shellWalkThrough, walkThrough } from './walk-through.ts'
 
@@ -149,7 +150,7 @@ function expectWalk(answers: any[]): void {
   expect(spent.replayed).toBeUndefined()
   expect(usage).toMatchObject({ allusage: 3, days: [{ units: 3, keys: [{ id: 'default', units: 3 }] }] })
   expect(ledger.map(({ kind }: { kind: string }) => kind)).toEqual(['trial', 'payment', 'sale'])
-  expect(invoice).toMatchObject({ amount: 0.99, description: 'STARTER (1,000 units)', status: 'paid' })
+  expect(invoice).toMatchObject({ amount: 0.99, description: 'STARTER (1,000 units)', status: 'succeeded' })
 }
 
 // One server, whose clock the tests move: they run in this order.
@@ -177,11 +178,12 @@ describe('a running server', { shuffle: false }, () => {
       'npm run dev -- --routes',
       'npm run demo',
       `${server.url}/openapi.json`,
+      ...['/', '/overview', '/console', '/docs'].map((path) => pagesUrl(server.url) + path),
       'README.md',
     ]) {
       expect(out).toContain(place)
     }
-    expect(out.split('\n').length).toBeLessThanOrEqual(24)
+    expect(out.split('\n').length).toBeLessThanOrEqual(28)
     expect(out).toMatch(/\nready http:\/\/127\.0\.0\.1:\d+\n$/)
     expect(err).toBe('')
     expect(out).not.toContain('\x1b')

@@ -1,6 +1,7 @@
 /** The text that `npm run dev` prints when it is up. It has colours if the terminal supports colours. */
 import { styleText } from 'node:util'
 import { customerRows } from '../../functions/http/rows.ts'
+import { pagesUrl } from './pages-url.ts'
 import { walkThrough } from './walk-through.ts'
 
 const heading = (text: string) => styleText('bold', text)
@@ -25,6 +26,15 @@ function commandsToTry(url: string): string[] {
     `curl -w '\\n' '${url}/_local/mail?to=ada@mail.example'`,
   ]
 }
+
+/** The pages, which the CDN of a deployment has too, except the studio. */
+const pages = (url: string): [string, string][] =>
+  [
+    ['studio: mail, clock, outages', '/'],
+    ['account portal', '/overview'],
+    ['operator’s console', '/console'],
+    ['API reference', '/docs'],
+  ].map(([what = '', path = '']) => [what, pagesUrl(url) + path])
 
 /** Where to look next: pairs of a topic and the command or file for it. */
 const next = (url: string): [string, string][] => [
@@ -65,7 +75,7 @@ export function firstScreen({ url, data, routes }: Started): string {
     ...(routes ? [] : commandsToTry(url).map((line) => `  ${command(line)}`)),
     '',
     heading('where to look next'),
-    ...next(url).map(([what, place]) => `  ${what.padEnd(34)}${command(place)}`),
+    ...[...next(url), ...pages(url)].map(([what, place]) => `  ${what.padEnd(34)}${command(place)}`),
     '',
   ].join('\n')
 }

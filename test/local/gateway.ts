@@ -32,7 +32,7 @@ import {
   parseTarget,
   type ReceivedRequest,
 } from './event.ts'
-import { type Listener, listen, readBody } from './http.ts'
+import { type Listener, listen, type RequestHandler, readBody } from './http.ts'
 import { admit, type Principal } from './iam.ts'
 
 export interface GatewayRoute {
@@ -57,9 +57,12 @@ export interface GatewayOptions {
   /** CORS is not configured if there are no origins. */
   cors: CorsOptions
   nowMs(): number
-  port?: number
+  /** Listens with the gateway's handler; by default on a free port. */
+  listen?(handler: RequestHandler): Promise<Listener>
   /** Requests whose path starts with `/_local` go here and never to the API. */
-  local?(request: IncomingMessage, response: ServerResponse): Promise<void>
+  local?: RequestHandler
+  /** Answers requests of paths that the API does not have, as the CDN in front of it does, or returns false. */
+  pages?(request: IncomingMessage, response: ServerResponse): boolean | Promise<boolean>
 }
 
 export interface CorsOptions {
@@ -132,7 +135,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     return iam ? { iam } : { refusal: 403 as const }
   }
 
-  const listener = await listen(async (message, response) => {
+  const listener = await (options.listen ?? listen)(async (message, response) => {
+    if (await options.pages?.(message, response)) return
     if (options.local && /^\/_local(?![^/?])/.test(message.url ?? '')) return options.local(message, response)
     const request = await receive(message, options.nowMs())
     const { status, headers, body } = withCors(options.cors, request, await answer(request))
@@ -140,7 +144,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     response.setHeader('apigw-requestid', request.requestId)
     response.statusCode = status
     response.end(body)
-  }, options.port)
+  })
 
   return {
     ...listener,

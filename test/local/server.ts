@@ -3,19 +3,24 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { cors } from '../../functions/http/cors.ts'
 import { jobs, subscribers, tasks } from '../../functions/jobs/schedule.ts'
+import { STRIPE_JS } from '../../functions/pages/site.ts'
 import { type LocalClock, startClock } from './clock.ts'
 import { ControlError, type Controls, serveControls } from './controls.ts'
 import { REGION } from './event.ts'
 import type { FaultControls } from './faults.ts'
 import { startGateway } from './gateway.ts'
+import { listen, type RequestHandler } from './http.ts'
 import { localOperators } from './iam.ts'
 import { startLambda } from './lambda.ts'
 import type { Invocation } from './lambda-api.ts'
 import { lockFolder } from './lock.ts'
 import { isLoopback, refusalPrinter } from './loopback.ts'
 import type { MailEvent } from './mail-events.ts'
+import { STRIPE_DOUBLE_JS, servePages } from './pages.ts'
+import { pagesUrl } from './pages-url.ts'
 import { type Stack, startStack } from './stack.ts'
 import type { StripeDouble } from './stripe.ts'
+import { studioControls } from './studio.ts'
 
 export interface ServerOptions {
   /** 0 picks a free port. */
@@ -52,13 +57,17 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     for (let part = parts.pop(); part; part = parts.pop()) await part.close()
   }
   try {
+    let handle: RequestHandler = (_, response) => {
+      response.writeHead(503).end('Bursar is starting.')
+    }
+    const listener = await listen((request, response) => handle(request, response), port)
+    parts.push(listener)
     if (dataFolder !== undefined) {
       mkdirSync(dataFolder, { recursive: true })
       parts.push(lockFolder(dataFolder))
     }
     const operators = localOperators()
     const clock = startClock(dataFolder && join(dataFolder, 'clock.json'))
-    let api = ''
     // Invocations run at once, like the schedule; without a schedule they wait for POST /_local/jobs/renew.
     const onInvoke = ({ event }: Invocation) => void runJob(tasks.renew.file, event).catch(() => {})
     const onMailEvent = (event: MailEvent) =>
@@ -67,9 +76,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       onMailEvent,
       nowMs: clock.nowMs,
       dataFolder,
-      appUrl: options.appUrl,
+      appUrl: options.appUrl ?? pagesUrl(listener.url),
       onStep,
-      apiUrl: () => api,
+      apiUrl: () => listener.url,
       ...(options.schedule && { onInvoke }),
     })
     parts.push(stack)
@@ -83,7 +92,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     parts.push(lambda)
     const runJob: RunJob = (name, event = {}) => lambda.invoke(`functions/jobs/${name}.ts`, event)
     const gateway = await startGateway({
-      port,
+      listen: async (handler) => {
+        handle = handler
+        return listener
+      },
       routes: await lambda.routes(),
       invoke: lambda.invoke,
       authorize: (event) => lambda.invoke('functions/authorizer.ts', event),
@@ -96,10 +108,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         onRefused: refusalPrinter(console.log),
       },
       nowMs: clock.nowMs,
-      local: serveControls(controls(stack, clock, runJob, () => gateway.url, operators)),
+      local: serveControls(controls(stack, clock, runJob, () => listener.url, operators)),
+      pages: servePages({
+        stripeJs: stack.stripe ? STRIPE_DOUBLE_JS : STRIPE_JS,
+        rebuilds: options.reload,
+      }),
     })
+    // It stops first, as it was complete last.
     parts.push(gateway)
-    api = gateway.url
     if (options.schedule) parts.push(startSchedule(runJob))
     return { url: gateway.url, env: stack.env, close }
   } catch (error) {
@@ -127,6 +143,25 @@ function orRefusal(action: () => void): void {
   } catch (error) {
     throw new ControlError((error as Error).message)
   }
+}
+
+/** A ConfirmationToken of a card, which Stripe.js makes in a browser. @throws ControlError with Stripe's message */
+async function newConfirmationToken(url: string, card: Record<string, unknown>): Promise<unknown> {
+  const post = async (path: string, form: Record<string, string>) => {
+    const answer = await fetch(url + path, {
+      method: 'POST',
+      headers: { authorization: 'Bearer sk_test_Local0001' },
+      body: new URLSearchParams(form),
+    })
+    const body = (await answer.json()) as { id: string; error?: { message: string } }
+    if (body.error) throw new ControlError(body.error.message)
+    return body
+  }
+  const form = Object.fromEntries(
+    Object.entries(card).map(([name, value]) => [`card[${name}]`, String(value)]),
+  )
+  const { id } = await post('/v1/payment_methods', { type: 'card', ...form })
+  return post('/v1/test_helpers/confirmation_tokens', { payment_method: id })
 }
 
 /** The controls of one double's faults. */
@@ -207,6 +242,7 @@ function controls(
       }
       return runJob(found.file, { ...event, ...body })
     },
+    ...studioControls(stack, clock),
     ...faultControls('dynamodb', () => stack.dynamo),
     ...faultControls('cognito', () => stack.cognito),
     ...faultControls('mail', () => stack.mail),
@@ -214,6 +250,7 @@ function controls(
     ...faultControls('lambda', () => stack.lambda),
     ...faultControls('events', () => stack.events),
     ...faultControls('stripe', stripe),
+    'POST /_local/stripe/confirmation-tokens': ({ body }) => newConfirmationToken(stripe().url, body),
     'POST /_local/stripe/limits': ({ body }) => orRefusal(() => stripe().limit(body as never)),
     'DELETE /_local/stripe/limits': () => stripe().limit(undefined),
     'POST /_local/stripe/authenticate': ({ body }) =>

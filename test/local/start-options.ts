@@ -30,7 +30,7 @@ Environment
   PORT                     the port, where --port is not given
   DYNAMODB_ENDPOINT        a DynamoDB to use instead of starting one, such as http://127.0.0.1:8000
   APP_URL                  your frontend, such as http://localhost:5173, to which mails link and on which passkeys
-                           work; https://app.bursar.example without it
+                           work; this stack's own pages without it
   STRIPE_SECRET_KEY        sk_test_… or rk_test_…: Stripe's test mode instead of the double
   STRIPE_PUBLISHABLE_KEY   pk_test_… of the same account, which GET /v1/config tells to pages
   STRIPE_WEBHOOK_SECRETS   whsec_… that \`npx stripe listen\` prints, to be given with STRIPE_SECRET_KEY; while

@@ -1,0 +1,75 @@
+import { describe, expect, test } from 'vitest'
+import { routesOf } from '../../functions/deploy/functions.ts'
+import { rows } from '../../functions/http/rows.ts'
+import { paths as consolePaths } from '../../functions/pages/console/paths.ts'
+import { paths } from '../../functions/pages/portal/paths.ts'
+import {
+  API_PATHS,
+  cachingOf,
+  fileOf,
+  isApiPath,
+  pageHeaders,
+  STRIPE_JS,
+} from '../../functions/pages/site.ts'
+
+const filled = (path: string) => path.replaceAll(/\{[^}]+\}|:\w+/g, 'x')
+
+const apiPaths = rows
+  .flatMap(routesOf)
+  .map(({ key }) => filled(key.split(' ')[1] ?? ''))
+  .filter((path) => !path.endsWith('/'))
+
+test('every route of the API is sent to the API, and every page to its file', () => {
+  expect(apiPaths.filter((path) => !isApiPath(path))).toEqual([])
+  const pages = [
+    ...Object.values(paths),
+    ...Object.values(consolePaths),
+    '/',
+    '/docs',
+    '/docs/errors',
+    '/console',
+  ]
+  expect(pages.map(filled).filter(isApiPath)).toEqual([])
+})
+
+test('no path is sent to the API for nothing', () => {
+  const prefixes = API_PATHS.map((path) => path.replaceAll('*', ''))
+  expect(
+    prefixes.filter((prefix) => !apiPaths.some((path) => path.startsWith(prefix.split('//')[0] ?? prefix))),
+  ).toEqual([])
+})
+
+test.each([
+  ['/', '/index.html'],
+  ['/renewal/0193c0ffee00a1b2c3d4e5f6', '/index.html'],
+  ['/cards/', '/index.html'],
+  ['/console', '/console/index.html'],
+  ['/console/', '/console/index.html'],
+  ['/console/totals', '/console/index.html'],
+  ['/docs', '/docs/index.html'],
+  ['/docs/cards', '/docs/cards.html'],
+  ['/assets/portal-ABC.js', '/assets/portal-ABC.js'],
+])('%s shows the file %s', (path, file) => {
+  expect(fileOf(path)).toBe(file)
+})
+
+test('assets are kept for a year, because their names change with their contents; pages are asked for each time', () => {
+  expect(cachingOf('/assets/portal-ABC.js')).toContain('immutable')
+  expect(cachingOf('/index.html')).toBe('no-cache')
+})
+
+describe('the policy of pages', () => {
+  const policy = (stripeJs: string) => pageHeaders({ stripeJs })['content-security-policy'] ?? ''
+
+  test('allows nothing inline, no frame around a page, and no script but ours and Stripe’s', () => {
+    const said = policy(STRIPE_JS)
+    expect(said).not.toContain('unsafe')
+    expect(said).toContain("default-src 'none'")
+    expect(said).toContain("frame-ancestors 'none'")
+    expect(said).toMatch(/script-src 'self' https:\/\/js\.stripe\.com https:\/\/\*\.js\.stripe\.com;/)
+  })
+
+  test('names no other origin on the local stack', () => {
+    expect(policy('/_local/stripe.js')).not.toContain('https:')
+  })
+})
