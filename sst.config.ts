@@ -23,6 +23,7 @@ export default $config({
     if (['deploy', 'diff', 'refresh'].includes($cli.command)) {
       const { execFileSync } = await import('node:child_process')
       execFileSync('npm', ['run', '--silent', 'bundle'], { stdio: 'inherit' })
+      if (settings.site) execFileSync('npm', ['run', '--silent', 'pages'], { stdio: 'inherit' })
     }
     const base = { data, settings, prefix: `${$app.name}-${settings.stage}` }
     const stores = createStores(base)
@@ -31,6 +32,7 @@ export default $config({
     const mail = createMail(base)
     const deadLetters = createDeadLetters(base)
     const bus = new sst.aws.Bus('Events')
+    const edgeSecret = settings.site && rootSecret.apply(data.edgeSecretOf)
     const deployment: Deployment = {
       ...base,
       arns: {
@@ -59,6 +61,7 @@ export default $config({
         RENEWAL_FUNCTION: `${base.prefix}-${data.renewalFunction}`,
         EVENT_BUS: bus.name,
         ROOT_SECRET: rootSecret,
+        ...(edgeSecret && { EDGE_SECRET: edgeSecret }),
         STAGE: settings.stage,
         STRIPE_PUBLISHABLE_KEY: settings.publishableKey,
         PAGE_SETTINGS: settings.pageSettings,
@@ -76,8 +79,10 @@ export default $config({
     const api = createApi(deployment, functions)
     createWork(deployment, functions, { bus, deadLetters, mail })
     createAlarms(deployment, functions, { api, table: stores.table, deadLetters })
+    const site = createSite(deployment, api)
     return {
       api: api.url,
+      ...site,
       events: bus.name,
       userPool: pool.pool.id,
       table: stores.table.name,
@@ -96,6 +101,7 @@ async function load() {
     ...(await import('./functions/deploy/alarms.ts')),
     ...(await import('./functions/deploy/permissions.ts')),
     ...(await import('./functions/deploy/settings.ts')),
+    ...(await import('./functions/deploy/site.ts')),
     ...(await import('./functions/deploy/bundle.ts')),
     ...(await import('./core/table/definition.ts')),
     ...(await import('./core/webhooks/event-types.ts')),
@@ -109,6 +115,7 @@ type Deployed = Data['functions'][number]
 type Setting = ReturnType<Data['environmentOf']>[number]
 type Grant = ReturnType<Data['grantsOf']>[number]
 type Alarm = ReturnType<Data['alarmsOf']>[number]
+type PageFile = ReturnType<Data['pageFiles']>[number]
 
 interface Base {
   data: Data
@@ -119,7 +126,8 @@ interface Base {
 
 interface Deployment extends Base {
   arns: Record<Grant['on'][number], $util.Input<string>[]>
-  values: Record<Setting, $util.Input<string>>
+  /** The secret of the distribution is there if the distribution is. */
+  values: Record<Setting, $util.Input<string>> & { EDGE_SECRET?: $util.Input<string> }
 }
 
 interface Lambda {
@@ -310,9 +318,10 @@ function createFunction(deployment: Deployment, deployed: Deployed): Lambda {
     memory: `${deployed.memoryMb} MB`,
     timeout: `${deployed.timeoutSeconds} seconds`,
     logging: { logGroup: log.name, format: 'json' },
-    environment: Object.fromEntries(
-      data.environmentOf(deployed).map((setting) => [setting, values[setting]]),
-    ),
+    environment: Object.fromEntries([
+      ...data.environmentOf(deployed).map((setting) => [setting, values[setting]]),
+      ...(values.EDGE_SECRET && data.seesCallers(deployed) ? [['EDGE_SECRET', values.EDGE_SECRET]] : []),
+    ]),
     permissions: [
       { actions: ['logs:CreateLogStream', 'logs:PutLogEvents'], resources: [$interpolate`${log.arn}:*`] },
       ...data.grantsOf(deployed).map((grant) => statement(deployment, grant)),
@@ -420,6 +429,172 @@ function lambdaOf(functions: Map<string, Lambda>, name: string): Lambda {
   const lambda = functions.get(name)
   if (!lambda) throw new Error(`There is no function ${name}.`)
   return lambda
+}
+
+/**
+ * The domain of pages and API: a CloudFront distribution that shows the built files of a private bucket and passes the
+ * API's paths on, uncached. `PAGES=off` leaves all of it out.
+ * @returns what the deployment prints of it
+ */
+function createSite(deployment: Deployment, api: sst.aws.ApiGatewayV2) {
+  const { data, settings, prefix } = deployment
+  const { site } = settings
+  if (!site) return {}
+  const { bucket, files } = createPageFiles(deployment)
+  const access = new aws.cloudfront.OriginAccessControl('PagesAccess', {
+    name: `${prefix}-pages`,
+    originAccessControlOriginType: 's3',
+    signingBehavior: 'always',
+    signingProtocol: 'sigv4',
+  })
+  const headers = new aws.cloudfront.ResponseHeadersPolicy('PagesHeaders', {
+    name: `${prefix}-pages`,
+    ...data.sitePolicy(settings.logoUrl),
+  })
+  const edge = new aws.cloudfront.Function('PagesPaths', {
+    name: `${prefix}-pages`,
+    comment: 'Shows the file of each page',
+    runtime: 'cloudfront-js-2.0',
+    code: data.edgeFunctionCode($cli.paths.root),
+    publish: true,
+  })
+  const toApi = {
+    targetOriginId: 'api',
+    viewerProtocolPolicy: 'https-only',
+    allowedMethods: ['GET', 'HEAD', 'OPTIONS', 'PUT', 'POST', 'PATCH', 'DELETE'],
+    cachedMethods: ['GET', 'HEAD'],
+    cachePolicyId: data.managed.notCached,
+    originRequestPolicyId: data.managed.allButHost,
+    compress: true,
+  }
+  const distribution = new aws.cloudfront.Distribution(
+    'Pages',
+    {
+      comment: prefix,
+      enabled: true,
+      isIpv6Enabled: true,
+      httpVersion: 'http2and3',
+      priceClass: 'PriceClass_All',
+      ...(site.domain && { aliases: [site.domain.name] }),
+      ...(site.webAcl && { webAclId: site.webAcl }),
+      viewerCertificate: site.domain
+        ? {
+            acmCertificateArn: site.domain.certificate,
+            sslSupportMethod: 'sni-only',
+            minimumProtocolVersion: 'TLSv1.2_2021',
+          }
+        : { cloudfrontDefaultCertificate: true },
+      origins: [
+        {
+          originId: 'pages',
+          domainName: bucket.bucketRegionalDomainName,
+          originAccessControlId: access.id,
+        },
+        apiOrigin(deployment, api),
+      ],
+      defaultCacheBehavior: {
+        targetOriginId: 'pages',
+        viewerProtocolPolicy: 'redirect-to-https',
+        allowedMethods: ['GET', 'HEAD'],
+        cachedMethods: ['GET', 'HEAD'],
+        cachePolicyId: data.managed.cached,
+        responseHeadersPolicyId: headers.id,
+        functionAssociations: [{ eventType: 'viewer-request', functionArn: edge.arn }],
+        compress: true,
+      },
+      orderedCacheBehaviors: data.apiPatterns.map((pathPattern) => ({ pathPattern, ...toApi })),
+      customErrorResponses: data.refusals.map((errorCode) => ({ errorCode, errorCachingMinTtl: 0 })),
+      restrictions: { geoRestriction: { restrictionType: 'none' } },
+    },
+    { dependsOn: files },
+  )
+  letOnlyDistributionRead(bucket, distribution)
+  return {
+    pages: $interpolate`https://${site.domain?.name ?? distribution.domainName}`,
+    pagesDns: site.domain ? [$interpolate`${site.domain.name} CNAME ${distribution.domainName}`] : [],
+  }
+}
+
+/** The API as the distribution asks it: with the value by which functions believe what it says of a caller. */
+const apiOrigin = ({ data, values }: Deployment, api: sst.aws.ApiGatewayV2) => ({
+  originId: 'api',
+  domainName: api.nodes.api.apiEndpoint.apply((url) => new URL(url).hostname),
+  customOriginConfig: {
+    httpPort: 80,
+    httpsPort: 443,
+    originProtocolPolicy: 'https-only',
+    originSslProtocols: ['TLSv1.2'],
+  },
+  customHeaders: [{ name: data.edgeHeader, value: values.EDGE_SECRET ?? '' }],
+})
+
+/** The bucket of pages and the files in it. Nothing in it is anybody's data, so it goes when pages are switched off. */
+function createPageFiles({ data, prefix }: Base) {
+  const bucket = new aws.s3.Bucket(
+    'PagesBucket',
+    { bucketPrefix: `${prefix}-pages-`, forceDestroy: true },
+    { retainOnDelete: false },
+  )
+  const locked = new aws.s3.BucketPublicAccessBlock('PagesNotPublic', {
+    bucket: bucket.id,
+    blockPublicAcls: true,
+    blockPublicPolicy: true,
+    ignorePublicAcls: true,
+    restrictPublicBuckets: true,
+  })
+  new aws.s3.BucketOwnershipControls('PagesOwner', {
+    bucket: bucket.id,
+    rule: { objectOwnership: 'BucketOwnerEnforced' },
+  })
+  new aws.s3.BucketServerSideEncryptionConfiguration('PagesEncryption', {
+    bucket: bucket.id,
+    rules: [{ applyServerSideEncryptionByDefault: { sseAlgorithm: 'AES256' } }],
+  })
+  const upload = (dependsOn: $util.Resource[], retainOnDelete: boolean) => (file: PageFile) =>
+    new aws.s3.BucketObjectv2(
+      `Page/${file.key}`,
+      {
+        bucket: bucket.id,
+        key: file.key,
+        source: new $util.asset.FileAsset(file.source),
+        contentType: file.contentType,
+        cacheControl: file.cacheControl,
+      },
+      { dependsOn, retainOnDelete },
+    )
+  const [assets, pages] = [true, false].map((isAsset) =>
+    data.pageFiles($cli.paths.root).filter((file) => file.isAsset === isAsset),
+  )
+  // A page that was loaded before a deployment asks for the assets of its time, so they stay; and a new page appears when
+  // all its assets are there.
+  const uploaded = (assets ?? []).map(upload([locked], true))
+  return { bucket, files: [...uploaded, ...(pages ?? []).map(upload(uploaded, false))] }
+}
+
+/** Lets the distribution read the bucket over TLS, and nobody else. It may list, so that AWS answers 404 and not 403. */
+function letOnlyDistributionRead(bucket: aws.s3.Bucket, distribution: aws.cloudfront.Distribution) {
+  const resources = [bucket.arn, $interpolate`${bucket.arn}/*`]
+  const ours = { test: 'StringEquals', variable: 'AWS:SourceArn', values: [distribution.arn] }
+  new aws.s3.BucketPolicy('PagesPolicy', {
+    bucket: bucket.id,
+    policy: aws.iam.getPolicyDocumentOutput({
+      statements: [
+        {
+          principals: [{ type: 'Service', identifiers: ['cloudfront.amazonaws.com'] }],
+          actions: ['s3:GetObject', 's3:ListBucket'],
+          resources,
+          conditions: [ours],
+        },
+        {
+          effect: 'Deny',
+          principals: [{ type: '*', identifiers: ['*'] }],
+          actions: ['s3:*'],
+          resources,
+          conditions: [{ test: 'Bool', variable: 'aws:SecureTransport', values: ['false'] }],
+        },
+      ],
+    }).json,
+  })
 }
 
 /** The schedules of jobs, the events that other systems send us on the bus, and what SES sends us. */

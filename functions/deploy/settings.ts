@@ -1,5 +1,7 @@
 import { mailAddress, readSender, senderHeader, UNPRINTABLE } from '../../core/notifications/sender.ts'
+import { HOST, NOWHERE } from './hosts.ts'
 import { pageSettings } from './page-settings.ts'
+import { type SiteSettings, siteSettings } from './site-settings.ts'
 import { modeOf, PRODUCTION, stripeMistake } from './stripe-settings.ts'
 
 /** The operator's configuration of a stage, checked. */
@@ -25,6 +27,10 @@ export interface Settings {
   publishableKey: string
   /** What pages show of this deployment, as JSON. */
   pageSettings: string
+  /** The address of the logo on pages, which their policy has to allow. */
+  logoUrl: string | undefined
+  /** The distribution in front of pages and API; undefined where it is switched off. */
+  site: SiteSettings | undefined
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -35,8 +41,6 @@ type Environment = Readonly<Record<string, string | undefined>>
 const LOCAL_MARK = 'Local0001'
 const LOCAL_ROOT_SECRET = /^(10ca1)+/i
 const LOCAL_NAMES = /^(AWS_ENDPOINT_URL_\w+|JWKS_URI|STRIPE_API_BASE|DYNAMODB_ENDPOINT)$/
-/** Host names that are not on the internet: reserved ones (RFC 2606, 6761) and those of the local machine. */
-const NOWHERE = /(^|\.)(example|test|invalid|localhost|local)$|(^|\.)example\.(com|net|org)$|^[\d.]+$/i
 
 /** Allowed names of a stage: short enough that every function's name fits into Lambda's 64 characters. */
 const STAGE = /^[a-z][a-z0-9-]{0,15}$/
@@ -64,6 +68,7 @@ export function settingsOf(stage: string, env: Environment): Settings {
   requireDeliverable('MAIL_FROM', from.address)
   const pages = pageSettings(env, from.address)
   requireDeliverable('SUPPORT_EMAIL', pages.supportEmail)
+  const site = siteSettings(env)
   const identity = env.MAIL_IDENTITY || 'create'
   if (!/^(create|existing)$/.test(identity)) throw new Error('MAIL_IDENTITY must be "create" or "existing".')
   return {
@@ -74,7 +79,7 @@ export function settingsOf(stage: string, env: Environment): Settings {
     mailAddress: from.address,
     mailDomain: from.address.slice(from.address.indexOf('@') + 1),
     createMailIdentity: identity === 'create',
-    appUrl: frontend(required(env, 'APP_URL', 'your frontend, which mails link to, https://…'), production),
+    appUrl: frontend(appUrlOf(env, site), production),
     alarmEmail: address('ALARM_EMAIL', required(env, 'ALARM_EMAIL', 'where alarms go, an e-mail address')),
     allowedOrigins: origins(env.ALLOWED_ORIGINS ?? '', production),
     publishableKey: publishableKey(
@@ -82,7 +87,15 @@ export function settingsOf(stage: string, env: Environment): Settings {
       stage,
     ),
     pageSettings: JSON.stringify(pages),
+    logoUrl: pages.logoUrl,
+    site,
   }
+}
+
+/** The address in mails: the operator's own frontend, or the portal at its domain. */
+function appUrlOf(env: Environment, site: SiteSettings | undefined): string {
+  if (!env.APP_URL?.trim() && site?.domain) return `https://${site.domain.name}`
+  return required(env, 'APP_URL', 'the portal or your frontend, which mails link to, https://…')
 }
 
 function publishableKey(key: string, stage: string): string {
@@ -143,9 +156,6 @@ function requireDeliverable(name: string, address: string): void {
   if (NOWHERE.test(domain))
     throw new Error(`${name} has an address at ${domain}, where no mail arrives. Use a real domain.`)
 }
-
-/** A host name of at least two labels, as certificates have it. */
-const HOST = /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]+$/
 
 /** Whether browsers can reach the page over HTTPS. `localhost` is accepted, too, except in production. */
 function isPage({ protocol, hostname }: InstanceType<typeof URL>, production: boolean): boolean {

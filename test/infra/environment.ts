@@ -11,6 +11,13 @@ export const ENVIRONMENT = {
   SST_SECRET_StripeWebhookSecrets: 'whsec_first,whsec_second',
 }
 
+/** What an operator adds for a domain of their own, and a firewall before it. */
+export const CUSTOM_DOMAIN = {
+  PAGES_DOMAIN: 'account.acme.io',
+  PAGES_CERTIFICATE: 'arn:aws:acm:us-east-1:123456789012:certificate/0193c0ff-ee00',
+  WEB_ACL: 'arn:aws:wafv2:us-east-1:123456789012:global/webacl/acme/0193c0ff-ee01',
+}
+
 /** The environment of a stage: production takes live keys only. */
 export const environmentFor = (stage: string): typeof ENVIRONMENT =>
   stage === 'production'

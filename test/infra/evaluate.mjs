@@ -56,6 +56,14 @@ const answers = {
   'aws:sesv2/configurationSet:ConfigurationSet': ({ configurationSetName }) => ({
     arn: arnOf('ses', `configuration-set/${configurationSetName}`),
   }),
+  'aws:s3/bucket:Bucket': () => ({
+    arn: arnOf('s3', 'PagesBucket'),
+    bucketRegionalDomainName: `pages-bucket.s3.${REGION}.amazonaws.com`,
+  }),
+  'aws:cloudfront/distribution:Distribution': () => ({
+    arn: arnOf('cloudfront', 'Pages'),
+    domainName: 'd111111abcdef8.cloudfront.net',
+  }),
   'random:index/randomBytes:RandomBytes': () => ({ base64: Buffer.alloc(32, 7).toString('base64') }),
 }
 

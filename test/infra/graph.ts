@@ -25,6 +25,8 @@ export interface Resource {
 
 export interface Graph {
   stage: string
+  /** What the operator has set besides the usual. */
+  environment: Record<string, string>
   resources: Resource[]
   /** The errors that stopped the deployment or a part of it. */
   errors: string[]
@@ -132,9 +134,9 @@ export async function graphOf({ stage, edits = [], environment = {}, dev = false
     })
     const code = await new Promise((resolve) => child.on('exit', resolve))
     if (code !== 0) throw new Error(`The graph of ${stage} ended with ${code}`)
-    const graph: Omit<Graph, 'stage'> = JSON.parse(readFileSync(output, 'utf8'))
+    const graph: Omit<Graph, 'stage' | 'environment'> = JSON.parse(readFileSync(output, 'utf8'))
     // An early error also fails everything that waits for it, with the same message.
-    return { ...graph, stage, errors: [...new Set(graph.errors)] }
+    return { ...graph, stage, environment, errors: [...new Set(graph.errors)] }
   } finally {
     rmSync(work, { recursive: true, force: true })
     rmSync(bundle, { force: true })

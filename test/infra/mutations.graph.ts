@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { CUSTOM_DOMAIN } from './environment.ts'
 import { type Edit, graphOf } from './graph.ts'
 import { rules } from './rules.ts'
 
@@ -14,6 +15,7 @@ interface Mistake {
 }
 
 const config = (from: string, to: string): Edit => ({ file: 'sst.config.ts', from, to })
+const site = (from: string, to: string): Edit => ({ file: 'functions/deploy/site.ts', from, to })
 const data = (from: string, to: string): Edit => ({ file: 'functions/deploy/functions.ts', from, to })
 const alarms = (from: string, to: string): Edit => ({ file: 'functions/deploy/alarms.ts', from, to })
 const grants = (from: string, to: string): Edit => ({
@@ -23,6 +25,87 @@ const grants = (from: string, to: string): Edit => ({
 })
 
 const lots: Mistake[][] = [
+  [
+    {
+      title: 'a bucket that may be public',
+      edit: config('restrictPublicBuckets: true,', 'restrictPublicBuckets: false,'),
+      found:
+        /^the lock aws:s3\/bucketPublicAccessBlock:BucketPublicAccessBlock is .*"restrictPublicBuckets":false/,
+    },
+    {
+      title: 'a bucket that any distribution reads',
+      edit: config('conditions: [ours],', ''),
+      found: /^the policy of the bucket is \[\[\{"actions":\["s3:GetObject","s3:ListBucket"\],"principals"/,
+    },
+    {
+      title: 'a bucket that stays when pages are switched off',
+      edit: config('{ retainOnDelete: false },', '{},'),
+      found: /^the bucket is .*true\]\]/,
+    },
+    {
+      title: 'a path of the API that shows a page',
+      edit: { file: 'functions/pages/site.ts', from: "  '/webhooks/*',\n", to: '' },
+      found: /^path of the API: \/webhooks\/\?\* is missing$/,
+    },
+    {
+      title: 'pages of the console that are sent to the API',
+      edit: site("path.replaceAll('*', '?*')", "path.replace('/*/*', '/*')"),
+      found: /^path of the API: \/console\/\* should not be there$/,
+    },
+    {
+      title: 'the API over HTTP',
+      edit: config("viewerProtocolPolicy: 'https-only',", "viewerProtocolPolicy: 'allow-all',"),
+      found: /^what \/health gets is .*"viewerProtocolPolicy":"allow-all"/,
+    },
+    {
+      title: 'answers of the API that are cached',
+      edit: config('cachePolicyId: data.managed.notCached,', 'cachePolicyId: data.managed.cached,'),
+      found: /^what \/health gets is .*"cachePolicyId":"658327ea/,
+    },
+    {
+      title: 'refusals of the API that are kept',
+      edit: config('errorCachingMinTtl: 0', 'errorCachingMinTtl: 10'),
+      found: /^how long refusals are kept is /,
+    },
+    {
+      title: 'pages without their headers',
+      edit: config('        responseHeadersPolicyId: headers.id,\n', ''),
+      found: /^what pages get is /,
+    },
+    {
+      title: 'a header that is forgotten',
+      edit: site('contentSecurityPolicy: { contentSecurityPolicy, override },', ''),
+      found: /^the header content-security-policy is undefined/,
+    },
+    {
+      title: 'a distribution that does not show its secret',
+      edit: config("customHeaders: [{ name: data.edgeHeader, value: values.EDGE_SECRET ?? '' }],", ''),
+      found: /^the origins is /,
+    },
+    {
+      title: 'the root secret itself at the edge',
+      edit: config('rootSecret.apply(data.edgeSecretOf)', 'rootSecret'),
+      found: /^the secret of the edge in bursar-production-v1-consume is /,
+    },
+    {
+      title: 'old TLS',
+      edit: config("minimumProtocolVersion: 'TLSv1.2_2021',", "minimumProtocolVersion: 'TLSv1',"),
+      found: /^the distribution is .*"minimumProtocolVersion":"TLSv1"/,
+    },
+    {
+      title: 'no firewall, though one is set',
+      edit: config('...(site.webAcl && { webAclId: site.webAcl }),', ''),
+      found: /^the distribution is /,
+    },
+    {
+      title: 'the code of another function at the edge',
+      edit: config(
+        'code: data.edgeFunctionCode($cli.paths.root),',
+        "code: 'function handler(event) { return event.request }',",
+      ),
+      found: /^the functions at the edge is /,
+    },
+  ],
   [
     {
       title: 'the authorizer dropped',
@@ -266,7 +349,15 @@ const lots: Mistake[][] = [
         "const bus = new sst.aws.Bus('Events')",
         "new aws.s3.Bucket('Extra')\n  const bus = new sst.aws.Bus('Events')",
       ),
-      found: /^the number of aws:s3\/bucket:Bucket is 1 and should be 0$/,
+      found: /^the number of aws:s3\/bucket:Bucket is 2 and should be 1$/,
+    },
+    {
+      title: 'pages that the deployment forgets',
+      edit: site(
+        "isAsset: path.startsWith('/assets/'),\n      }\n    })",
+        "isAsset: path.startsWith('/assets/'),\n      }\n    })\n    .filter(({ key }) => key !== 'console/index.html')",
+      ),
+      found: /^page: PagesBucket-id console\/index\.html text\/html; charset=utf-8 no-cache is missing$/,
     },
     {
       title: 'a schedule that has no job',
@@ -277,7 +368,11 @@ const lots: Mistake[][] = [
 ]
 
 describe.each(lots.map((lot, at) => [at + 1, lot] as const))('lot %i', async (_, lot) => {
-  const graph = await graphOf({ stage: 'production', edits: lot.map(({ edit }) => edit) })
+  const graph = await graphOf({
+    stage: 'production',
+    environment: CUSTOM_DOMAIN,
+    edits: lot.map(({ edit }) => edit),
+  })
   const said = Object.values(rules).flatMap((rule) => rule(graph))
 
   test('the deployment reports no error itself', () => {
@@ -285,6 +380,31 @@ describe.each(lots.map((lot, at) => [at + 1, lot] as const))('lot %i', async (_,
   })
 
   test.each(lot)('$title is found', ({ found }) => {
+    expect(said.filter((sentence) => found.test(sentence))).not.toEqual([])
+  })
+})
+
+describe('a stage without pages', async () => {
+  const mistakes = [
+    {
+      title: 'a secret that functions keep',
+      edit: config('const edgeSecret = settings.site && rootSecret', 'const edgeSecret = rootSecret'),
+      found: /^environment of v1-consume: EDGE_SECRET should not be there$/,
+    },
+    {
+      title: 'a bucket that is left',
+      edit: config('if (!site) return {}\n', "if (!site) { new aws.s3.Bucket('PagesBucket'); return {} }\n"),
+      found: /^aws:s3\/bucket:Bucket PagesBucket is there, and PAGES is off$/,
+    },
+  ]
+  const graph = await graphOf({
+    stage: 'dev-ada',
+    environment: { PAGES: 'off' },
+    edits: mistakes.map(({ edit }) => edit),
+  })
+  const said = Object.values(rules).flatMap((rule) => rule(graph))
+
+  test.each(mistakes)('$title is found', ({ found }) => {
     expect(said.filter((sentence) => found.test(sentence))).not.toEqual([])
   })
 })

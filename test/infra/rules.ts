@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util'
 import { tableDefinition } from '../../core/table/definition.ts'
 import { subscribedEvents } from '../../core/webhooks/event-types.ts'
 import { cors } from '../../functions/http/cors.ts'
@@ -6,24 +5,22 @@ import { gatewayKey, type Need, type Placed } from '../../functions/http/route.t
 import { rows } from '../../functions/http/rows.ts'
 import { jobs, subscribers, tasks } from '../../functions/jobs/schedule.ts'
 import { ENVIRONMENT } from './environment.ts'
+import { all, difference, inputsOf, type Rule, same } from './findings.ts'
 import type { Graph, Resource } from './graph.ts'
+import { hasSite, keptAssets, pageCount, siteCounts, siteRules } from './site-rules.ts'
 
 /**
  * The rules for every stage. A rule returns sentences that say what is wrong, or none if the stage is right.
  * The rules read from rows and jobs what has to be deployed. They state permissions and settings again,
  * independently of `functions/deploy/`, because a rule that used the same code could not find its mistakes.
  */
-type Rule = (graph: Graph) => string[]
-
 const REGION = 'eu-west-1'
 const production = ({ stage }: Graph) => stage === 'production'
 const prefixOf = ({ stage }: Graph) => `bursar-${stage}`
-const all = (graph: Graph, type: string) => graph.resources.filter((one) => one.type === type)
 const arn = (service: string, path: string) => `arn:aws:${service}:${REGION}:123456789012:${path}`
 const tableArn = (graph: Graph) => arn('dynamodb', `table/${prefixOf(graph)}`)
 const deadLettersArn = (graph: Graph) => arn('sqs', `${prefixOf(graph)}-dead-letters`)
 const functionArn = (graph: Graph, name: string) => arn('lambda', `function:${prefixOf(graph)}-${name}`)
-const inputsOf = (graph: Graph, type: string) => all(graph, type).map(({ inputs }) => inputs)
 
 const BUS = 'aws:cloudwatch/eventBus:EventBus'
 const LAMBDA = 'aws:lambda/function:Function'
@@ -33,21 +30,6 @@ const DESTINATION = 'aws:sesv2/configurationSetEventDestination:ConfigurationSet
 const ALARM = 'aws:cloudwatch/metricAlarm:MetricAlarm'
 const FILTER = 'aws:cloudwatch/logMetricFilter:LogMetricFilter'
 const LOG_GROUP = 'aws:cloudwatch/logGroup:LogGroup'
-
-/** Reports surplus, missing and duplicate names. */
-function difference(what: string, actual: Iterable<string>, expected: Iterable<string>): string[] {
-  const [is, should] = [[...actual], [...expected]]
-  return [
-    ...is.filter((one) => !should.includes(one)).map((one) => `${what}: ${one} should not be there`),
-    ...should.filter((one) => !is.includes(one)).map((one) => `${what}: ${one} is missing`),
-    ...is.filter((one, at) => is.indexOf(one) !== at).map((one) => `${what}: ${one} is there twice`),
-  ]
-}
-
-const same = (what: string, actual: unknown, expected: unknown): string[] =>
-  isDeepStrictEqual(actual, expected)
-    ? []
-    : [`${what} is ${JSON.stringify(actual)} and should be ${JSON.stringify(expected)}`]
 
 // The expected functions and routes, read from the rows
 
@@ -67,8 +49,8 @@ const WRITES = [...READS, 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheck
 const SPENDS = [...READS, 'PutItem', 'UpdateItem', 'BatchWriteItem']
 const WORKS = [...WRITES, 'BatchWriteItem']
 
-/** Of all requests that read an account, one stores what it has fetched: the invoice with its receipt's link. */
-const CACHING = ['get-invoice']
+/** Of all requests that read an account, these store what they have fetched: an invoice with its receipt's link. */
+const CACHING = ['get-invoice', 'last-invoice']
 
 function tableOf({ auth, routes, file }: Placed): readonly string[] {
   if (auth === 'key') return SPENDS
@@ -508,9 +490,11 @@ const bundles: Rule = (graph) =>
   )
 
 const environment: Rule = (graph) =>
-  expected.flatMap(({ name, needs }) => {
+  expected.flatMap(({ name, needs, row }) => {
     const variables: Record<string, string> = lambdaOf(graph, name)?.environment.variables ?? {}
     const own = name === 'authorizer' ? ['USER_POOL_ID', 'USER_POOL_CLIENT_ID'] : []
+    // Endpoints with the table count and note where requests come from.
+    if (row && needs.includes('table') && hasSite(graph)) own.push('EDGE_SECRET')
     return [
       ...difference(
         `environment of ${name}`,
@@ -658,7 +642,7 @@ const protection: Rule = (graph) => {
     ...difference(
       'retained',
       named(({ retain }) => retain),
-      kept,
+      [...kept, ...keptAssets(graph)],
     ),
     ...all(graph, 'aws:kms/key:Key').flatMap(({ name, inputs }) =>
       same(
@@ -1035,7 +1019,7 @@ const counts: Rule = (graph) => {
     [ROUTE]: keys,
     [ALARM]: inputsOf(graph, ALARM).length,
     [FILTER]: inputsOf(graph, FILTER).length,
-    'aws:s3/bucketObjectv2:BucketObjectv2': fns,
+    'aws:s3/bucketObjectv2:BucketObjectv2': fns + pageCount(graph),
     'aws:lambda/permission:Permission': keys + subscriberCount + 1 + TRIGGERS.length,
     'aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig': expected.filter(
       ({ background }) => background,
@@ -1061,6 +1045,7 @@ const counts: Rule = (graph) => {
     'aws:sns/topic:Topic': 1,
     'aws:sns/topicSubscription:TopicSubscription': 1,
     'random:index/randomBytes:RandomBytes': 1,
+    ...siteCounts(graph),
   }
   const made = graph.resources.filter(({ custom }) => custom)
   const kinds = new Set([...made.map(({ type }) => type), ...Object.keys(should)])
@@ -1103,5 +1088,6 @@ export const rules: Record<string, Rule> = {
   'mail comes from the configured domain, and what bounces is reported': mail,
   'the deployment prints the events that an endpoint at Stripe subscribes to': printed,
   'the stage has no value of the local stack': nothingLocal,
+  ...siteRules,
   'there are no other resources': counts,
 }

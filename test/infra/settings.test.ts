@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { checkSecrets, settingsOf } from '../../functions/deploy/settings.ts'
 import { startStack } from '../local/stack.ts'
-import { environmentFor } from './environment.ts'
+import { CUSTOM_DOMAIN, environmentFor } from './environment.ts'
 
 const settings = (changes: Record<string, string | undefined> = {}, stage = 'production') =>
   settingsOf(stage, { ...environmentFor(stage), ...changes })
@@ -23,7 +23,63 @@ describe('settings', () => {
       allowedOrigins: ['https://app.acme.io', 'https://admin.acme.io'],
       publishableKey: 'pk_live_51NotReal',
       pageSettings: '{"supportEmail":"no-reply@mail.acme.io"}',
+      logoUrl: undefined,
+      site: {},
     })
+  })
+
+  test('put pages and API behind a domain of the operator’s own, which mails then link to', () => {
+    const own = settings({ ...CUSTOM_DOMAIN, APP_URL: undefined })
+    expect(own).toMatchObject({
+      appUrl: 'https://account.acme.io',
+      site: {
+        domain: { name: 'account.acme.io', certificate: CUSTOM_DOMAIN.PAGES_CERTIFICATE },
+        webAcl: CUSTOM_DOMAIN.WEB_ACL,
+      },
+    })
+    expect(settings(CUSTOM_DOMAIN).appUrl).toBe('https://app.acme.io')
+  })
+
+  test('switch pages off with one setting, whatever else is set for them', () => {
+    expect(settings({ ...CUSTOM_DOMAIN, PAGES: 'off' }).site).toBeUndefined()
+    expect(() => settings({ ...CUSTOM_DOMAIN, PAGES: 'off', APP_URL: undefined })).toThrow(
+      /^APP_URL is not set/,
+    )
+  })
+
+  test('an operator’s mistake about the domain of pages stops the deployment', () => {
+    const { PAGES_CERTIFICATE, PAGES_DOMAIN, WEB_ACL } = CUSTOM_DOMAIN
+    const wrong: [Record<string, string>, RegExp][] = [
+      [{ PAGES: 'no' }, /^PAGES must be "on" or "off"\.$/],
+      [
+        { PAGES_DOMAIN },
+        /^PAGES_DOMAIN needs PAGES_CERTIFICATE: the ARN of a certificate for account\.acme\.io/,
+      ],
+      [{ PAGES_CERTIFICATE }, /^PAGES_CERTIFICATE is set without PAGES_DOMAIN\./],
+      [
+        { PAGES_DOMAIN, PAGES_CERTIFICATE: PAGES_CERTIFICATE.replace('us-east-1', 'eu-west-1') },
+        /in ACM's region us-east-1, .* CloudFront takes none of another region\.$/,
+      ],
+      ...[
+        'https://account.acme.io',
+        'account.acme.io/',
+        'Account.acme.io',
+        'acme',
+        'account.example.com',
+        '*.acme.io',
+      ].map((name): [Record<string, string>, RegExp] => [
+        { PAGES_DOMAIN: name, PAGES_CERTIFICATE },
+        /^PAGES_DOMAIN is ".*"\. Set a host name alone/,
+      ]),
+      ...[WEB_ACL.replace('global', 'regional'), WEB_ACL.replace('us-east-1', 'eu-west-1'), 'acme'].map(
+        (acl): [Record<string, string>, RegExp] => [
+          { WEB_ACL: acl },
+          /^WEB_ACL must be the ARN of a web ACL/,
+        ],
+      ),
+    ]
+    for (const [changes, sentence] of wrong)
+      expect(() => settings(changes), JSON.stringify(changes)).toThrow(sentence)
   })
 
   test('say how pages look and where they lead, in forms that end no text of HTML or CSS', () => {

@@ -1,9 +1,17 @@
 import { describe, expect, test } from 'vitest'
+import { CUSTOM_DOMAIN } from './environment.ts'
 import { graphOf } from './graph.ts'
 import { rules } from './rules.ts'
 
-describe.each(['production', 'dev-ada'])('stage %s', async (stage) => {
-  const graph = await graphOf({ stage })
+/** A stage with a domain of its own, one that uses CloudFront's name, and one without pages. */
+const stages: [string, Record<string, string>][] = [
+  ['production', CUSTOM_DOMAIN],
+  ['dev-ada', {}],
+  ['no-pages', { ...CUSTOM_DOMAIN, PAGES: 'off' }],
+]
+
+describe.each(stages)('stage %s', async (stage, environment) => {
+  const graph = await graphOf({ stage, environment })
 
   test.each(Object.entries(rules))('%s', (_, rule) => {
     expect(rule(graph)).toEqual([])

@@ -5,6 +5,7 @@ export default defineConfig({
   root: `${import.meta.dirname}/../..`,
   test: {
     include: ['test/infra/*.graph.ts'],
+    globalSetup: 'test/infra/built-pages.ts',
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
