@@ -1,12 +1,15 @@
 import { type $ZodIssue, type $ZodType, type output, safeParse } from 'zod/v4/core'
 import { DomainError, type FieldError } from '../../core/errors.ts'
 
+/** Stands for the text that a schema does not have; a library in the same process may have set texts for all of zod. */
+const NO_TEXT = 'Invalid input'
+
 /**
  * Returns the value as parsed by the schema.
  * @throws DomainError `invalid_request` with the refused fields, 20 at most; no message repeats a value.
  */
 export function validate<S extends $ZodType>(schema: S, value: unknown): output<S> {
-  const result = safeParse(schema, value, { reportInput: true })
+  const result = safeParse(schema, value, { reportInput: true, error: () => NO_TEXT })
   if (result.success) return result.data
   throw new DomainError('invalid_request', {
     fields: result.error.issues.flatMap(fieldErrors).slice(0, ERRORS_SHOWN),
@@ -48,7 +51,7 @@ function sentence(issue: $ZodIssue): string {
     case 'invalid_value':
       return `must be one of ${issue.values.join(', ')}`
     default:
-      // zod/mini has no messages of its own, so any other text comes from one of our schemas.
-      return issue.message === 'Invalid input' ? 'is not valid' : issue.message
+      // Any other text comes from one of our schemas.
+      return issue.message === NO_TEXT ? 'is not valid' : issue.message
   }
 }
