@@ -1,8 +1,14 @@
 import { BursarError } from 'bursar/client'
 import { words } from './words.ts'
 
+/** An error whose message is for the person at the page, in their language. */
+export class ToldError extends Error {}
+
 /** What happened, for the person at the page. */
 export function problemText(error: unknown): string {
+  if (error instanceof ToldError) return error.message
+  // The browser does not say whether a person has closed its question or has waited for too long.
+  if (error instanceof DOMException && error.name === 'NotAllowedError') return words.stopped
   if (!(error instanceof BursarError)) return words.unexpected
   if (error.code === 'connection_lost') return words.offline
   if (error.code === 'timed_out') return words.timedOut

@@ -20,6 +20,7 @@ export interface Words {
   offline: string
   timedOut: string
   unexpected: string
+  stopped: string
   requestId(id: string): string
   waitSeconds(seconds: number): string
   waitMinutes(minutes: number): string

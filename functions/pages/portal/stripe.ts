@@ -1,5 +1,5 @@
 import type { Stripe, StripeElements } from '@stripe/stripe-js'
-import { hasCode } from '../kit/problem.ts'
+import { hasCode, ToldError } from '../kit/problem.ts'
 
 let loading: Promise<Stripe> | undefined
 
@@ -21,10 +21,7 @@ export function stripeOf(publishableKey: string): Promise<Stripe> {
 }
 
 /** What Stripe says about a card or a bank, in the person's language; nothing was charged. */
-export class StripeRefusal extends Error {}
-
-const refusalOf = ({ message }: { message?: string | undefined }): StripeRefusal =>
-  new StripeRefusal(message ?? '')
+const refusalOf = ({ message }: { message?: string | undefined }): ToldError => new ToldError(message)
 
 /** The ConfirmationToken of the card in the element, which Bursar takes as a payment method, once. */
 export async function tokenOf(stripe: Stripe, elements: StripeElements): Promise<string> {
@@ -35,7 +32,7 @@ export async function tokenOf(stripe: Stripe, elements: StripeElements): Promise
   return confirmationToken.id
 }
 
-/** Shows the bank's 3-D Secure. @throws StripeRefusal if the bank or the person said no */
+/** Shows the bank's 3-D Secure. @throws ToldError if the bank or the person said no */
 export async function authenticate(stripe: Stripe, clientSecret: string): Promise<void> {
   const { error } = await stripe.handleNextAction({ clientSecret })
   if (error) throw refusalOf(error)

@@ -29,6 +29,7 @@ export const de: typeof en = {
     timedOut:
       'Die Antwort hat zu lange gedauert. Es kann getan sein: Sehen Sie nach, bevor Sie es wiederholen.',
     unexpected: 'Etwas ist schiefgegangen. Bitte versuchen Sie es gleich noch einmal.',
+    stopped: 'Sie haben abgebrochen, oder es hat zu lange gedauert. Nichts hat sich geändert.',
     requestId: (id) => `Im Log steht diese Anfrage unter ${id}.`,
     waitSeconds: (seconds) => `Bitte versuchen Sie es in ${plural(seconds, 'Sekunde', 'Sekunden')} wieder.`,
     waitMinutes: (minutes) => `Bitte versuchen Sie es in ${plural(minutes, 'Minute', 'Minuten')} wieder.`,

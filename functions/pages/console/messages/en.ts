@@ -28,6 +28,7 @@ export const en = {
     offline: 'No connection. What you see may be out of date; it is read again once there is one.',
     timedOut: 'The answer took too long. It may have been done: look before you try again.',
     unexpected: 'Something went wrong. Please try again in a moment.',
+    stopped: 'You stopped it, or it took too long. Nothing has changed.',
     requestId: (id: string) => `The log has this request under ${id}.`,
     waitSeconds: (seconds: number) => `Please try again in ${plural(seconds, 'second', 'seconds')}.`,
     waitMinutes: (minutes: number) => `Please try again in ${plural(minutes, 'minute', 'minutes')}.`,

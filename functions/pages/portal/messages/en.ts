@@ -28,6 +28,7 @@ export const en = {
     offline: 'You seem to be offline. What you see may be out of date; it is read again once you are back.',
     timedOut: 'The answer took too long. It may still have worked: look before you try again.',
     unexpected: 'Something went wrong. Please try again in a moment.',
+    stopped: 'You stopped it, or it took too long. Nothing has changed.',
     requestId: (id: string) => `If it goes on, tell our support this number: ${id}`,
     waitSeconds: (seconds: number) => `Please try again in ${plural(seconds, 'second', 'seconds')}.`,
     waitMinutes: (minutes: number) => `Please try again in ${plural(minutes, 'minute', 'minutes')}.`,
