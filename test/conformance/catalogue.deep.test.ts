@@ -154,8 +154,8 @@ describe.skipIf(fromBundles).each([
     )
     const invoices = await shown(app, person, '/v1/invoice/list')
     expect(invoices).toMatchObject([
-      { amount: price, currency, status: 'succeeded' },
-      { amount: price, currency, status: 'partially_refunded' },
+      { amount: price, currency, state: 'paid' },
+      { amount: price, currency, state: 'partially_refunded' },
     ])
     expect(await shown(app, person, `/v1/invoice/${invoices[0].id}`)).toMatchObject({
       amount: price,

@@ -23,8 +23,9 @@ const tried = rows.filter((row) => hasExample(row) && (wanted?.includes(exampleK
 const formOf = ({ path, query, body, answers = {} }: Example = {}) => [
   ...[path, query, body].map((part) => Object.keys(part ?? {}).sort()),
   ...Object.entries(answers).map(([status, answer]) => {
-    const [first = answer] = Array.isArray(answer) ? answer : []
-    return [status, ...Object.keys(first).sort()]
+    // Entries of one moment come in any order.
+    const members = [answer].flat().flatMap((one) => Object.keys(one ?? {}))
+    return [status, ...[...new Set(members)].sort()]
   }),
 ]
 

@@ -1,4 +1,7 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { names } from '../../functions/client/names.ts'
 import { routesOf } from '../../functions/deploy/functions.ts'
 import { rows } from '../../functions/http/rows.ts'
 import { paths as consolePaths } from '../../functions/pages/console/paths.ts'
@@ -30,6 +33,42 @@ test('every route of the API is sent to the API, and every page to its file', ()
     '/console',
   ]
   expect(pages.map(filled).filter(isApiPath)).toEqual([])
+})
+
+/** Endpoints of the client that no page of a person has: those of services, of programs and of other dialects. */
+const WITHOUT_A_PLACE = [
+  'account.register',
+  'apps.create',
+  'apps.delete',
+  'apps.get',
+  'apps.update',
+  'invoices.history',
+  'invoices.last',
+  'leases.create',
+  'leases.renew',
+  'leases.return',
+  'reservations.create',
+  'reservations.return',
+  'reservations.settle',
+  'service.health',
+  'service.openapi',
+  'sessions.loginWithKey',
+  'sessions.refresh',
+  'usage.balance',
+  'usage.consume',
+  'usage.consumeBatch',
+  'users.get',
+  'webhooks.stripe',
+]
+
+test('every endpoint of the account has its place in the portal', () => {
+  const folder = join(import.meta.dirname, '..', '..', 'functions', 'pages', 'portal')
+  const sources = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.tsx?$/.test(file))
+    .map((file) => readFileSync(join(folder, file), 'utf8'))
+    .join()
+  const missing = Object.keys(names).filter((name) => !sources.includes(`client.${name}(`))
+  expect(missing.toSorted()).toEqual(WITHOUT_A_PLACE)
 })
 
 test('no path is sent to the API for nothing', () => {

@@ -11,6 +11,8 @@ export interface Person {
   page: Page
   /** Where the API is, for the services that spend calls, and the controls of the local stack. */
   api: string
+  /** Keeps a picture of the page at a moment that has something to show. */
+  shoot?: (page: Page, name: string) => Promise<void>
 }
 
 /** Asks for a control of the local stack. @throws Error with what the stack says */
@@ -86,6 +88,8 @@ export async function liveALife(person: Person): Promise<void> {
   // A card that the bank declines, then one that works after 3-D Secure.
   await go(page, 'Cards')
   await button(page, 'Add a card').click()
+  await button(page, 'Add this card').click()
+  await page.getByText('Your card details are incomplete.').waitFor()
   await fillCard(page, '4000000000000002')
   await button(page, 'Add this card').click()
   await page.getByText('Your bank declined the card').waitFor()
@@ -126,8 +130,12 @@ export async function liveALife(person: Person): Promise<void> {
   await button(page, 'Approve').click()
   await page.getByText('Paid. The calls of STARTER have been added.').waitFor()
 
+  await go(page, 'Overview')
+  await page.getByText('Calls used in the last 14 days').first().waitFor()
+  await person.shoot?.(page, 'portal-overview')
   await go(page, 'Usage')
   await page.getByText('1,095').first().waitFor()
+  await person.shoot?.(page, 'portal-usage')
   await page.getByLabel('Split by').selectOption('Tag')
   await page.getByText('Show as a table').click()
   await page.getByRole('columnheader', { name: 'reports' }).waitFor()
@@ -151,6 +159,7 @@ export async function liveALife(person: Person): Promise<void> {
     .last()
     .getByText('2,100')
     .waitFor()
+  await person.shoot?.(page, 'portal-statement')
 
   await go(page, 'Security')
   await button(page, 'Switch on').click()
