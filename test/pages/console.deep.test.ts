@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { TOTP } from 'otpauth'
 import type { Locator, Page } from 'playwright-core'
@@ -10,11 +9,10 @@ import { buildPages } from '../../functions/deploy/build-pages.ts'
 import { signRequest } from '../../functions/ops/command/sign.ts'
 import { paths } from '../../functions/pages/console/paths.ts'
 import { REGION } from '../local/event.ts'
-import { pagesForTests, violationsOf } from '../support/pages.ts'
+import { pagesForTests, shoot, violationsOf } from '../support/pages.ts'
 
 const stack = pagesForTests()
 
-const SCREENSHOTS = join(import.meta.dirname, '..', '..', 'functions', 'pages', 'screenshots')
 const PASSWORD = 'Hello123!'
 const CODE = /\b[0-9a-f]{32}\b/
 const ADDRESS = {
@@ -495,7 +493,7 @@ describe('every page', () => {
         const width = Number(await page.evaluate('document.documentElement.scrollWidth'))
         const tooWide = width > viewport.width ? [`is ${width} wide`] : []
         found[name] = [...(await violationsOf(page)), ...tooWide]
-        if (colorScheme === 'light') await page.screenshot({ path: join(SCREENSHOTS, `console-${name}.png`) })
+        if (colorScheme === 'light') await shoot(page, `console-${name}`)
       }
       await page.goto(paths.home)
       await button(page, 'Sign in').waitFor()
