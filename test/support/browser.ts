@@ -1,22 +1,33 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { brotliDecompressSync } from 'node:zlib'
-import chromium from '@sparticuz/chromium'
 import { type Browser, chromium as playwright } from 'playwright-core'
 
-const BIN = join(import.meta.dirname, '..', '..', 'node_modules', '@sparticuz', 'chromium', 'bin')
+const PACKAGE = join(import.meta.dirname, '..', '..', 'node_modules', '@sparticuz', 'chromium')
 
-/** The libraries that the packaged Chromium needs and a bare Linux may lack; the package unpacks them on Lambda alone. */
-function librariesFolder(): string {
-  const folder = join(tmpdir(), 'bursar-chromium')
-  if (!existsSync(join(folder, 'lib'))) {
-    mkdirSync(folder, { recursive: true })
-    const input = brotliDecompressSync(readFileSync(join(BIN, 'al2023.tar.br')))
-    spawnSync('tar', ['-x', '-C', folder], { input })
+const packed = (name: string): Buffer => brotliDecompressSync(readFileSync(join(PACKAGE, 'bin', name)))
+
+/**
+ * Unpacks the packaged Chromium, once for each version on a machine, with the libraries that it needs and a bare Linux may
+ * lack.
+ * @returns the folder, which has `chromium` and `lib`
+ */
+function unpacked(): string {
+  const { version } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8'))
+  const folder = join(tmpdir(), `bursar-chromium-${version}`)
+  if (existsSync(folder)) return folder
+  // Several processes may unpack at once: each does so aside, and the first one that is ready gives the folder its name.
+  const aside = mkdtempSync(`${folder}-`)
+  writeFileSync(join(aside, 'chromium'), packed('chromium.br'), { mode: 0o700 })
+  spawnSync('tar', ['-x', '-C', aside], { input: packed('al2023.tar.br') })
+  try {
+    renameSync(aside, folder)
+  } catch {
+    rmSync(aside, { recursive: true })
   }
-  return join(folder, 'lib')
+  return folder
 }
 
 /** Ways to a browser that somebody has installed, the likeliest first. */
@@ -34,11 +45,12 @@ export async function launchBrowser(seen?: { slowMo: number }): Promise<Browser>
     }
     throw new Error('No Chrome, Edge or Chromium is installed here, or there is no screen to show it on.')
   }
+  const folder = unpacked()
   return playwright.launch({
-    executablePath: await chromium.executablePath(),
+    executablePath: join(folder, 'chromium'),
     // Its sandbox needs a kernel feature that containers and root do not have. It visits pages of this machine alone.
     args: ['--no-sandbox', '--disable-gpu'],
-    env: { ...process.env, LD_LIBRARY_PATH: librariesFolder() },
+    env: { ...process.env, LD_LIBRARY_PATH: join(folder, 'lib') },
     headless: true,
   })
 }
