@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { paths } from '../../functions/pages/portal/paths.ts'
 import { pagesUrl } from '../local/pages-url.ts'
 import { pagesForTests, shoot, violationsOf } from '../support/pages.ts'
-import { button, go, liveALife, PASSWORD, signUp } from '../support/story.ts'
+import { button, go, liveALife, PASSWORD, signUp, useKeyboard } from '../support/story.ts'
 
 const stack = pagesForTests()
 
@@ -14,6 +14,13 @@ const of = (page: Page) => stack.personAt(page)
 
 test('the whole life of an account is lived by its pages alone: from registration by a renewal with 3-D Secure to deletion', async () => {
   await liveALife({ ...(await stack.person()), shoot })
+  expect(stack.problems()).toEqual([])
+})
+
+test('the same life is lived by keyboard alone', async () => {
+  const person = await stack.person()
+  useKeyboard(person.page)
+  await liveALife(person, 'keys')
   expect(stack.problems()).toEqual([])
 })
 

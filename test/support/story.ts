@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { TOTP } from 'otpauth'
-import type { Page } from 'playwright-core'
+import type { Locator, Page } from 'playwright-core'
 import { paths } from '../../functions/pages/portal/paths.ts'
 
 /** The life of an account, lived by what a person sees and can do, in any browser. */
@@ -44,18 +44,61 @@ const CODE = /\b[0-9a-f]{32}\b/
 /** Stripe's test card whose bank asks for 3-D Secure at every payment. */
 const ASKING_CARD = '4000002760003184'
 
+/** Pages whose person has no mouse. */
+const byKeyboard = new WeakSet<Page>()
+
+/** From now on everything on the page is done by keyboard alone. */
+export const useKeyboard = (page: Page): void => void byKeyboard.add(page)
+
+/** As many controls as a page may have before the one that is wanted. */
+const MOST_TABS = 200
+
+/** Presses Tab until a control has the focus. */
+async function reach(control: Locator): Promise<void> {
+  await control.waitFor()
+  for (let presses = 0; presses < MOST_TABS; presses++) {
+    const isThere = await control.evaluate(
+      (element) =>
+        (element as unknown as { ownerDocument: { activeElement: unknown } }).ownerDocument.activeElement ===
+        element,
+    )
+    if (isThere) return
+    await control.page().keyboard.press('Tab')
+  }
+  throw new Error(`The keyboard does not reach ${control}.`)
+}
+
+async function press(control: Locator, key = 'Enter'): Promise<void> {
+  if (!byKeyboard.has(control.page())) return control.click()
+  await reach(control)
+  await control.page().keyboard.press(key)
+}
+
+async function type(field: Locator, text: string): Promise<void> {
+  if (!byKeyboard.has(field.page())) return field.fill(text)
+  await reach(field)
+  await field.page().keyboard.press('ControlOrMeta+A')
+  await field.page().keyboard.type(text)
+}
+
+async function choose(field: Locator, label: string): Promise<void> {
+  if (!byKeyboard.has(field.page())) return void (await field.selectOption(label))
+  await reach(field)
+  await field.page().keyboard.type(label)
+}
+
 export const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true })
 
 export async function go(page: Page, name: string): Promise<void> {
-  await page.getByRole('link', { name, exact: true }).first().click()
+  await press(page.getByRole('link', { name, exact: true }).first())
   await page.getByRole('heading', { name, level: 1 }).waitFor()
 }
 
 /** The card in Stripe's element, whose double has labels of its own. */
 async function fillCard(page: Page, number: string): Promise<void> {
-  await page.getByLabel('Card number').fill(number)
-  await page.getByLabel('Expiry (MM/YY)').fill('12/34')
-  await page.getByLabel('Security code').fill('123')
+  await type(page.getByLabel('Card number'), number)
+  await type(page.getByLabel('Expiry (MM/YY)'), '12/34')
+  await type(page.getByLabel('Security code'), '123')
 }
 
 function hold(holds: boolean, what: string): void {
@@ -66,12 +109,12 @@ function hold(holds: boolean, what: string): void {
 export async function signUp({ page, api }: Person, username: string): Promise<string> {
   const email = `${username}@mail.example`
   await page.goto(paths.register)
-  await page.getByLabel('Username').fill(username)
-  await page.getByLabel('E-mail address').fill(email)
-  await page.getByLabel('Password').fill(PASSWORD)
-  await button(page, 'Create account').click()
-  await page.getByLabel('Code from the mail').fill(await mailed(api, email, CODE))
-  await button(page, 'Confirm').click()
+  await type(page.getByLabel('Username'), username)
+  await type(page.getByLabel('E-mail address'), email)
+  await type(page.getByLabel('Password'), PASSWORD)
+  await press(button(page, 'Create account'))
+  await type(page.getByLabel('Code from the mail'), await mailed(api, email, CODE))
+  await press(button(page, 'Confirm'))
   await page.getByRole('heading', { name: 'Overview' }).waitFor()
   await page.getByText('calls left', { exact: true }).waitFor()
   return email
@@ -81,42 +124,42 @@ export async function signUp({ page, api }: Person, username: string): Promise<s
  * From registration by a declined card, a purchase and a renewal, both with 3-D Secure, to deletion.
  * @throws Error at the first thing that is not on the page as it should be
  */
-export async function liveALife(person: Person): Promise<void> {
+export async function liveALife(person: Person, username = 'ada'): Promise<void> {
   const { page, api } = person
-  const email = await signUp(person, 'ada')
+  const email = await signUp(person, username)
 
   // A card that the bank declines, then one that works after 3-D Secure.
   await go(page, 'Cards')
-  await button(page, 'Add a card').click()
-  await button(page, 'Add this card').click()
+  await press(button(page, 'Add a card'))
+  await press(button(page, 'Add this card'))
   await page.getByText('Your card details are incomplete.').waitFor()
   await fillCard(page, '4000000000000002')
-  await button(page, 'Add this card').click()
+  await press(button(page, 'Add this card'))
   await page.getByText('Your bank declined the card').waitFor()
   await fillCard(page, ASKING_CARD)
-  await button(page, 'Add this card').click()
-  await button(page, 'Approve').click()
+  await press(button(page, 'Add this card'))
+  await press(button(page, 'Approve'))
   await page.getByText('The card works and is on file.').waitFor()
   await page.getByText('ending in 3184').waitFor()
 
   await go(page, 'Buy calls')
-  await button(page, 'Choose Starter').click()
-  await page.getByLabel('Street and number').fill('Main st. 1')
-  await page.getByLabel('Postcode').fill('YO31 8SB')
-  await page.getByLabel('City').fill('York')
-  await page.getByLabel('Country').selectOption('GB')
+  await press(button(page, 'Choose Starter'))
+  await type(page.getByLabel('Street and number'), 'Main st. 1')
+  await type(page.getByLabel('Postcode'), 'YO31 8SB')
+  await type(page.getByLabel('City'), 'York')
+  await choose(page.getByLabel('Country'), 'United Kingdom')
   await fillCard(page, ASKING_CARD)
-  await button(page, 'Pay $0.99').click()
-  await button(page, 'Approve').click()
+  await press(button(page, 'Pay $0.99'))
+  await press(button(page, 'Approve'))
   await page.getByText('1,000 calls of Starter have been added.').waitFor()
 
   // A key, with which a service spends nearly everything; the renewal needs the bank's consent.
   await go(page, 'Application keys')
-  await button(page, 'Create a key').first().click()
-  await page.getByLabel('Name').fill('first')
-  await page.getByRole('dialog').getByRole('button', { name: 'Create a key' }).click()
+  await press(button(page, 'Create a key').first())
+  await type(page.getByLabel('Name'), 'first')
+  await press(page.getByRole('dialog').getByRole('button', { name: 'Create a key' }))
   const key = await page.getByRole('dialog').locator('code').innerText()
-  await button(page, 'I have kept it').click()
+  await press(button(page, 'I have kept it'))
   const spent = await fetch(`${api}/v1/usage`, {
     method: 'POST',
     headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
@@ -126,8 +169,8 @@ export async function liveALife(person: Person): Promise<void> {
   const link = await mailed(api, email, /http:\/\/localhost:\d+\/renewal\/[0-9a-f]{24}(?![0-9a-f])/)
   await page.goto(link)
   await page.getByText('Your bank wants you to confirm').waitFor()
-  await button(page, 'Confirm with my bank').click()
-  await button(page, 'Approve').click()
+  await press(button(page, 'Confirm with my bank'))
+  await press(button(page, 'Approve'))
   await page.getByText('Paid. The calls of STARTER have been added.').waitFor()
 
   await go(page, 'Overview')
@@ -136,22 +179,22 @@ export async function liveALife(person: Person): Promise<void> {
   await go(page, 'Usage')
   await page.getByText('1,095').first().waitFor()
   await person.shoot?.(page, 'portal-usage')
-  await page.getByLabel('Split by').selectOption('Tag')
-  await page.getByText('Show as a table').click()
+  await choose(page.getByLabel('Split by'), 'Tag')
+  await press(page.getByText('Show as a table'))
   await page.getByRole('columnheader', { name: 'reports' }).waitFor()
-  const [file] = await Promise.all([page.waitForEvent('download'), button(page, 'Download as CSV').click()])
+  const [file] = await Promise.all([page.waitForEvent('download'), press(button(page, 'Download as CSV'))])
   hold(readFileSync(await file.path(), 'utf8').includes('1095'), 'the CSV has the calls')
 
   await go(page, 'Auto-renewal')
-  await page.getByLabel('Renew my bundle when it runs low').uncheck()
-  await button(page, 'Save').first().click()
+  await press(page.getByLabel('Renew my bundle when it runs low'), 'Space')
+  await press(button(page, 'Save').first())
   await page.getByText('Nothing is charged by itself. When').waitFor()
-  await page.getByLabel('Tell me when fewer are left than').fill('500, 20%')
-  await button(page, 'Save').last().click()
+  await type(page.getByLabel('Tell me when fewer are left than'), '500, 20%')
+  await press(button(page, 'Save').last())
   await page.getByText('Saved.').waitFor()
 
   await go(page, 'Invoices')
-  await page.getByRole('row').nth(2).getByRole('link').click()
+  await press(page.getByRole('row').nth(2).getByRole('link'))
   await page.getByText('STARTER (1,000 units)').waitFor()
   await go(page, 'Statement')
   await page
@@ -162,24 +205,24 @@ export async function liveALife(person: Person): Promise<void> {
   await person.shoot?.(page, 'portal-statement')
 
   await go(page, 'Security')
-  await button(page, 'Switch on').click()
+  await press(button(page, 'Switch on'))
   const seed = await page.getByRole('dialog').locator('code').innerText()
-  await page.getByLabel('Code from the app').fill(await codeNow(person, seed))
-  await page.getByRole('dialog').getByRole('button', { name: 'Switch on' }).click()
+  await type(page.getByLabel('Code from the app'), await codeNow(person, seed))
+  await press(page.getByRole('dialog').getByRole('button', { name: 'Switch on' }))
   await page.getByRole('dialog').getByRole('listitem').nth(9).waitFor()
-  await button(page, 'I have kept it').click()
+  await press(button(page, 'I have kept it'))
 
   await go(page, 'Profile')
-  await page.getByLabel('Full name').fill('Ada Lovelace')
-  await button(page, 'Save').first().click()
+  await type(page.getByLabel('Full name'), 'Ada Lovelace')
+  await press(button(page, 'Save').first())
   await page.getByText('Saved.').waitFor()
-  const [data] = await Promise.all([page.waitForEvent('download'), button(page, 'Download my data').click()])
+  const [data] = await Promise.all([page.waitForEvent('download'), press(button(page, 'Download my data'))])
   hold(readFileSync(await data.path(), 'utf8').includes('Ada Lovelace'), 'the export has the name')
 
-  await button(page, 'Delete my account').click()
-  await page.getByRole('dialog').getByRole('button', { name: 'Delete my account' }).click()
+  await press(button(page, 'Delete my account'))
+  await press(page.getByRole('dialog').getByRole('button', { name: 'Delete my account' }))
   await page.getByText('You still have calls that you paid for.').waitFor()
-  await button(page, 'Delete it and lose the calls').click()
+  await press(button(page, 'Delete it and lose the calls'))
   await page.getByRole('heading', { name: 'Sign in' }).waitFor()
 }
 
