@@ -69,7 +69,13 @@ export async function buildPages({ stripeJs = STRIPE_JS, interactive }: PagesOpt
   for (const { entry, page, title } of sites) {
     const [script = '', { cssBundle = '' } = {}] =
       Object.entries(outputs).find(([, { entryPoint }]) => entryPoint === entry) ?? []
-    const html = htmlOf({ title, stripeJs, script: `/${script}`, style: `/assets/${basename(cssBundle)}` })
+    const html = htmlOf({
+      title,
+      stripeJs,
+      script: `/${script}`,
+      style: `/assets/${basename(cssBundle)}`,
+      parts: importedBy(outputs, script),
+    })
     files.set(page, new TextEncoder().encode(html))
   }
   const [style = ''] = Object.entries(outputs).find(([, { entryPoint }]) => entryPoint === DOCS_STYLE) ?? []
@@ -80,13 +86,35 @@ export async function buildPages({ stripeJs = STRIPE_JS, interactive }: PagesOpt
   return { files, outputs }
 }
 
-/** The page before its script has run. Nothing in it is inline, so that the policy can forbid that. */
-const htmlOf = ({
-  title,
-  stripeJs,
-  script,
-  style,
-}: Record<'title' | 'stripeJs' | 'script' | 'style', string>) =>
+/** The scripts that a script imports at once, directly or through others. */
+function importedBy(outputs: Metafile['outputs'], script: string): string[] {
+  const found = new Set<string>()
+  const visit = (path: string) => {
+    for (const { path: next, kind } of outputs[path]?.imports ?? []) {
+      const part = next.replace(/^.*?assets\//, 'assets/')
+      if (kind !== 'import-statement' || found.has(part)) continue
+      found.add(part)
+      visit(part)
+    }
+  }
+  visit(script)
+  return [...found]
+}
+
+interface Html {
+  title: string
+  stripeJs: string
+  script: string
+  style: string
+  /** What the script imports: the browser fetches it at the same time, not once it has read the script. */
+  parts: readonly string[]
+}
+
+/**
+ * The page before its script has run, which shows at once that it is coming. Nothing in it is inline, so that the policy
+ * can forbid that.
+ */
+const htmlOf = ({ title, stripeJs, script, style, parts }: Html) =>
   `<!doctype html>
 <html lang="en">
 <head>
@@ -98,9 +126,10 @@ const htmlOf = ({
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="${style}">
 <script type="module" src="${script}"></script>
+${parts.map((part) => `<link rel="modulepreload" href="/${part}">`).join('\n')}
 </head>
 <body>
-<div id="app"></div>
+<div id="app"><main class="narrow"><p class="loading"><span class="spinner"></span> …</p></main></div>
 <noscript>This page needs JavaScript.</noscript>
 </body>
 </html>

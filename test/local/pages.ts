@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createRequire } from 'node:module'
 import { basename, extname, join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
 import { buildPages } from '../../functions/deploy/build-pages.ts'
 import { cachingOf, fileOf, isApiPath, pageHeaders, typeOf } from '../../functions/pages/site.ts'
@@ -84,7 +85,7 @@ export function servePages({ stripeJs, rebuilds }: PageOptions): PageServer {
     for (const [path, contents] of [...built, ...own]) files.set(path, contents)
   }
 
-  return async ({ method, url = '/' }, response) => {
+  return async ({ method, url = '/', headers }, response) => {
     const path = URL.canParse(url, 'http://local') ? new URL(url, 'http://local').pathname : '/'
     if ((method !== 'GET' && method !== 'HEAD') || isApiPath(path)) return false
     const isLocal = path === '/' || path.startsWith('/_local')
@@ -97,7 +98,10 @@ export function servePages({ stripeJs, rebuilds }: PageOptions): PageServer {
     for (const [name, value] of Object.entries(headersOf(path, stripeJs))) response.setHeader(name, value)
     response.setHeader('cache-control', isLocal ? 'no-cache' : cachingOf(file))
     response.setHeader('content-type', typeOf(isPage ? '.html' : file))
-    response.end(method === 'HEAD' ? undefined : contents)
+    response.setHeader('vary', 'Accept-Encoding')
+    const zips = /\bgzip\b/.test(String(headers['accept-encoding']))
+    if (zips) response.setHeader('content-encoding', 'gzip')
+    response.end(method === 'HEAD' ? undefined : zips ? gzipSync(contents) : contents)
     return true
   }
 }
