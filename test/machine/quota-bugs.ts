@@ -56,8 +56,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'settings that are read again are not checked',
-    find: ['requireAllowed(settings, sent, nowMs)', 'const { budget, rate } = settings'],
-    put: 'const { budget, rate } = settings',
+    find: ['requireAllowed(settings, sent, nowMs)', 'const { budget, rate, expiresAtMs } = settings'],
+    put: 'const { budget, rate, expiresAtMs } = settings',
     foundBy: 'the settings of a key change between read and write: they decide',
   },
   {
