@@ -42,10 +42,10 @@ export function useResource<T>(read: () => Promise<T>, inputs: readonly unknown[
   }, [reload])
   // A page that could not be read is read again once there is a network.
   useEffect(() => {
-    if (!isOffline(state.error)) return
+    if (state.loading || !isOffline(state.error)) return
     addEventListener('online', reload)
     return () => removeEventListener('online', reload)
-  }, [state.error, reload])
+  }, [state.error, state.loading, reload])
   const set = useCallback((value: T) => setState({ value, error: undefined, loading: false }), [])
   return { ...state, reload, set }
 }
