@@ -15,7 +15,6 @@ export interface Words {
   csv: string
   asTable: string
   menu: string
-  required: string
   skip: string
   offline: string
   timedOut: string

@@ -102,7 +102,7 @@ export function App() {
     <ConfigContext.Provider value={deployment.value}>
       <LocationProvider scope={/^\/(?!console|docs|_local)/}>
         <a class="skip" href="#main">
-          {t.skip}
+          {t.words.skip}
         </a>
         <Pages />
         <SignInAgain />
@@ -203,7 +203,7 @@ function Frame({ children }: { children: ComponentChildren }) {
               aria-controls="side"
               onClick={() => (menuOpen.value = !menuOpen.value)}
             >
-              {t.menu}
+              {t.words.menu}
             </button>
             <Name of={of} />
             <div class="end">
@@ -213,7 +213,7 @@ function Frame({ children }: { children: ComponentChildren }) {
             </div>
           </header>
           <div class="frame">
-            <nav class={menuOpen.value ? 'side open' : 'side'} id="side" aria-label={t.menu}>
+            <nav class={menuOpen.value ? 'side open' : 'side'} id="side" aria-label={t.words.menu}>
               <ul>
                 {Object.keys(own).map((name) => {
                   const to = paths[name as keyof typeof own]

@@ -3,6 +3,7 @@ import { Dialog } from '../kit/dialog.tsx'
 import { ActionButton, Form } from '../kit/form.tsx'
 import { canUsePasskeys, signWithPasskey } from '../kit/passkey.ts'
 import { hasCode } from '../kit/problem.ts'
+import { codeField } from './code-field.ts'
 import { useAccount } from './context.tsx'
 import { t } from './messages.ts'
 import { client } from './session.ts'
@@ -49,13 +50,7 @@ export function ProofDialog() {
         }}
         fields={[
           coded
-            ? {
-                name: 'twofa',
-                label: t.signIn.code,
-                hint: t.signIn.codeHint,
-                autocomplete: 'one-time-code',
-                required: true,
-              }
+            ? codeField
             : {
                 name: 'password',
                 label: t.signIn.password,

@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks'
 import { ActionButton, Form, type Values } from '../kit/form.tsx'
 import { canUsePasskeys, signWithPasskey } from '../kit/passkey.ts'
 import { hasCode } from '../kit/problem.ts'
+import { codeField } from './code-field.ts'
 import { t } from './messages.ts'
 import { client } from './session.ts'
 
@@ -44,17 +45,7 @@ export function SignInForm({ onDone, restores }: { onDone(): void; restores?: bo
             autocomplete: 'current-password',
             required: true,
           },
-          ...(needsCode
-            ? [
-                {
-                  name: 'twofa',
-                  label: t.signIn.code,
-                  hint: t.signIn.codeHint,
-                  autocomplete: 'one-time-code',
-                  required: true,
-                },
-              ]
-            : []),
+          ...(needsCode ? [codeField] : []),
         ]}
       />
       {canUsePasskeys && (

@@ -22,7 +22,6 @@ export const de: typeof en = {
     csv: 'Als CSV herunterladen',
     asTable: 'Als Tabelle zeigen',
     menu: 'Menü',
-    required: 'erforderlich',
     skip: 'Zum Inhalt',
     offline:
       'Keine Verbindung. Was Sie sehen, kann veraltet sein; es wird neu gelesen, sobald es wieder eine gibt.',

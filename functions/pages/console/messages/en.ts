@@ -23,7 +23,6 @@ export const en = {
     csv: 'Download as CSV',
     asTable: 'Show as a table',
     menu: 'Menu',
-    required: 'required',
     skip: 'Skip to the content',
     offline: 'No connection. What you see may be out of date; it is read again once there is one.',
     timedOut: 'The answer took too long. It may have been done: look before you try again.',

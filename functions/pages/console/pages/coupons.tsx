@@ -1,11 +1,11 @@
 import { useState } from 'preact/hooks'
 import { minorUnits, numberText, timeText } from '../../kit/language.ts'
+import { Paged } from '../../kit/paged.tsx'
 import { type Action, Actions, type Fact, given } from '../action.tsx'
 import { type Answer, call, callPage } from '../api.ts'
 import { t } from '../messages.ts'
 import { centsText } from '../money.ts'
 import { Page } from '../page.tsx'
-import { Paged } from '../paged.tsx'
 import { Table } from '../table.tsx'
 
 type Coupon = Answer<'stopCoupon'>['coupon']

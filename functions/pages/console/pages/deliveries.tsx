@@ -1,12 +1,12 @@
 import { useRoute } from 'preact-iso'
 import { ActionButton } from '../../kit/form.tsx'
 import { numberText, timeText } from '../../kit/language.ts'
+import { Paged } from '../../kit/paged.tsx'
 import { Actions, type Fact } from '../action.tsx'
 import { callPage } from '../api.ts'
 import { type Delivery, replayOne } from '../events/endpoint.tsx'
 import { t } from '../messages.ts'
 import { Page } from '../page.tsx'
-import { Paged } from '../paged.tsx'
 import { href } from '../paths.ts'
 import { Table } from '../table.tsx'
 

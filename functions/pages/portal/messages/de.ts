@@ -20,7 +20,6 @@ export const de: Messages = {
     csv: 'Als CSV herunterladen',
     asTable: 'Als Tabelle zeigen',
     menu: 'Menü',
-    required: 'Pflichtfeld',
     skip: 'Zum Inhalt',
     offline:
       'Sie sind anscheinend offline. Die Anzeige kann veraltet sein; sie wird neu geladen, sobald Sie wieder verbunden sind.',
@@ -65,8 +64,6 @@ export const de: Messages = {
         'Dieser Passkey ist unbekannt, oder seine Antwort ist abgelaufen. Bitte versuchen Sie es noch einmal.',
     },
   },
-  skip: 'Zum Inhalt',
-  menu: 'Menü',
   signOut: 'Abmelden',
   terms: 'Bedingungen',
   privacy: 'Datenschutz',

@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks'
 import { useLocation } from 'preact-iso'
 import { Form } from '../../kit/form.tsx'
 import { hasCode } from '../../kit/problem.ts'
+import { codeField } from '../code-field.ts'
 import { useConfig } from '../context.tsx'
 import { Door } from '../door.tsx'
 import { t } from '../messages.ts'
@@ -61,17 +62,7 @@ export function NewPassword({ code }: { code?: string }) {
           ? [{ name: 'code', label: t.confirm.code, autocomplete: 'one-time-code', required: true }]
           : []),
         newPasswordField(config),
-        ...(needsCode
-          ? [
-              {
-                name: 'twofa',
-                label: t.signIn.code,
-                hint: t.signIn.codeHint,
-                autocomplete: 'one-time-code',
-                required: true,
-              },
-            ]
-          : []),
+        ...(needsCode ? [codeField] : []),
       ]}
     />
   )

@@ -1,4 +1,5 @@
 import { Form } from '../../kit/form.tsx'
+import { codeField } from '../code-field.ts'
 import { useConfig } from '../context.tsx'
 import { t } from '../messages.ts'
 import { newPasswordField } from '../password-field.ts'
@@ -26,17 +27,7 @@ export function Password({ twofa }: { twofa: boolean }) {
             required: true,
           },
           newPasswordField(config),
-          ...(twofa
-            ? [
-                {
-                  name: 'twofa',
-                  label: t.signIn.code,
-                  hint: t.signIn.codeHint,
-                  autocomplete: 'one-time-code',
-                  required: true,
-                },
-              ]
-            : []),
+          ...(twofa ? [codeField] : []),
         ]}
       />
     </section>

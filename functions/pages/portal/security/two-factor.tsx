@@ -4,6 +4,7 @@ import { Copy } from '../../kit/copy.tsx'
 import { Dialog } from '../../kit/dialog.tsx'
 import { download } from '../../kit/download.ts'
 import { ActionButton, Form } from '../../kit/form.tsx'
+import { codeField } from '../code-field.ts'
 import { t } from '../messages.ts'
 import { proved } from '../proof.tsx'
 import { client } from '../session.ts'
@@ -92,15 +93,7 @@ export function TwoFactor({ on, onChanged }: { on: boolean; onChanged(): Promise
               setRemoving(false)
               await onChanged()
             }}
-            fields={[
-              {
-                name: 'code',
-                label: t.signIn.code,
-                hint: t.signIn.codeHint,
-                autocomplete: 'one-time-code',
-                required: true,
-              },
-            ]}
+            fields={[{ ...codeField, name: 'code' }]}
           />
         </Dialog>
       )}

@@ -1,8 +1,8 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
-import { ActionButton } from '../kit/form.tsx'
-import { Load, useResource } from '../kit/resource.tsx'
-import { words } from '../kit/words.ts'
+import { ActionButton } from './form.tsx'
+import { Load, useResource } from './resource.tsx'
+import { words } from './words.ts'
 
 export interface Part<T> {
   items: readonly T[]
