@@ -1,5 +1,5 @@
-import { countForAccount } from '../credentials/hourly-limit.ts'
 import { DomainError } from '../errors.ts'
+import { countForAccount, requireWithinLimit } from '../limits/limits.ts'
 import type { Bundle } from '../plans/terms.ts'
 import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
@@ -24,8 +24,7 @@ export async function checkCoupon(
   typed: string,
   isReturning: boolean,
 ): Promise<Redeemable> {
-  const retryAfterSeconds = await countForAccount(deps, 'coupon', accountId)
-  if (retryAfterSeconds > 0) throw new DomainError('too_many_requests', { retryAfterSeconds })
+  requireWithinLimit(await countForAccount(deps, accountId, 'coupon'))
   const code = couponCode(typed)
   const item = code === undefined ? undefined : await deps.table.get(couponKey(code))
   if (!item) throw new DomainError('coupon_unknown')

@@ -1,6 +1,8 @@
 import * as z from 'zod/mini'
 import { type Account, readAccount } from '../account/account.ts'
 import { emailKey } from '../account/fields.ts'
+import { countEvent, waitOf } from '../limits/limits.ts'
+import { mailboxOf } from '../limits/mailbox.ts'
 import { deliverMailOrLeave, queueMail } from '../notifications/outbox.ts'
 import type { QueuedMail } from '../notifications/queued-mail.ts'
 import { holdsMailBack } from '../notifications/undeliverable.ts'
@@ -13,7 +15,6 @@ import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
 import { HOUR_MS } from '../time.ts'
 import { CODE_IN_PROFILE, type CodePurpose, newCode, renewCode } from './codes.ts'
-import { countInHour, mailboxOf } from './hourly-limit.ts'
 import { waitingMail } from './recovery-news.ts'
 import { openRecovery } from './recovery-state.ts'
 import { hasSecondFactor } from './two-factor.ts'
@@ -132,7 +133,7 @@ async function prepareMail(
   const isFreed = async () => (lookup === undefined ? isOwners : (await renew(false)) === 'spent')
   if (!mayMail && !(await isFreed())) return undefined
   const limit = purpose === 'reset-password' ? 'reset-to' : 'confirm-to'
-  if (!isOwners && (await countInHour(deps, limit, mailboxOf(to))) > 0) {
+  if (!isOwners && waitOf(await countEvent(deps, mailboxOf(to), limit)) > 0) {
     await renew(false)
     return undefined
   }

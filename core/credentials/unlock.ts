@@ -2,11 +2,12 @@ import type { Account } from '../account/account.ts'
 import { changeAnyAccount } from '../account/change.ts'
 import { emailKey, usernameKey } from '../account/fields.ts'
 import { auditWrites } from '../audit/entry.ts'
+import { limitKey } from '../limits/limits.ts'
+import { mailboxOf } from '../limits/mailbox.ts'
 import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { type Key, keys } from '../table/keys.ts'
 import { ignoreRefusal, type Write } from '../table/table.ts'
-import { hourlyLimitKey, mailboxOf } from './hourly-limit.ts'
 import { mailRequestPurposes } from './mail-requests.ts'
 
 /**
@@ -41,9 +42,7 @@ const addressesOf = ({ email, pendingEmail }: Account): string[] =>
 function unlocking(deps: Deps<'keyring'>, account: Account, reason: string): Write[] {
   const { id, username, email, twofaTries } = account
   const guards = [keys.emailGuard(emailKey(email)), keys.usernameGuard(usernameKey(username))]
-  const limits = addressesOf(account).flatMap((address) =>
-    (['confirm-to', 'reset-to'] as const).map((what) => hourlyLimitKey(deps, what, mailboxOf(address))),
-  )
+  const limits = addressesOf(account).map((address) => limitKey(deps, 'confirm-to', mailboxOf(address)))
   return [
     {
       update: keys.profile(id),

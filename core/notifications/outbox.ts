@@ -1,6 +1,7 @@
 import * as z from 'zod/mini'
 import { type CodePurpose, codeText } from '../credentials/codes.ts'
-import { countInHour, mailboxOf } from '../credentials/hourly-limit.ts'
+import { countEvent, waitOf } from '../limits/limits.ts'
+import { mailboxOf } from '../limits/mailbox.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
@@ -49,7 +50,7 @@ export async function deliverMail(
   mail: QueuedMail,
 ): Promise<boolean> {
   const { accountId, to, template, codeLookup } = mail
-  const waitSeconds = mail.isLimited ? await countInHour(deps, 'confirm-to', mailboxOf(to)) : 0
+  const waitSeconds = mail.isLimited ? waitOf(await countEvent(deps, mailboxOf(to), 'confirm-to')) : 0
   if (waitSeconds > 0) {
     await moveDue(deps, mail, waitSeconds * 1000 + spreadMs(deps), mail.failures)
     return false

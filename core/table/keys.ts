@@ -50,7 +50,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | passkey challenge | CHALLENGE#<id>         | #CHALLENGE                         | a challenge that was answered, so that nobody answers it again   | 10 minutes                                        |
  * | mail asked for    | ASK#<purpose>#<e-mail> | #ASK                               | a request by anyone for a mail with a code                       | 24 hours                                          |
  * | address change    | CHANGE#<e-mail>        | #CHANGE#<id>                       | an account that asked to change its address to this one          | 7 days                                            |
- * | hourly limit      | LIMIT#<mac>            | #LIMIT#<hour>                      | how often something has happened within an hour                  | 2 hours                                           |
+ * | limit             | LIMIT#<mac or id>      | #LIMIT#<window>                    | how often things have happened within an hour or a day           | an hour after the window                          |
  * | key look-up       | APIKEY#<hash>          | #KEY                               | account of the default application key                           | until rotated                                     |
  * | service           | SERVICES               | SERVICE#<name>                     | one of the operator's services, its credential live or revoked   | for good                                          |
  * | service look-up   | SERVICE#<hash>         | #SERVICE                           | the name of the service that a live credential belongs to        | until revoked                                     |
@@ -315,7 +315,7 @@ export const keys = {
     pk: `CHANGE#${normalisedEmail}`,
     sk: `${ADDRESS_CHANGE_PREFIX}${accountId}`,
   }),
-  limit: (mac: string, hour: number): Key => ({ pk: `LIMIT#${mac}`, sk: `#LIMIT#${hour}` }),
+  limit: (subject: string, window: number): Key => ({ pk: `LIMIT#${subject}`, sk: `#LIMIT#${window}` }),
   job: (name: string): Key => ({ pk: `JOB#${name}`, sk: '#JOB' }),
   callBudget: (provider: 'stripe'): Key => ({ pk: `CALLS#${provider}`, sk: '#CALLS' }),
   event: (eventId: string): Key => ({ pk: `EVENT#${eventId}`, sk: '#EVENT' }),
@@ -353,7 +353,8 @@ export const CHALLENGE_KEPT_MS = 10 * MINUTE_MS
 /** After its expiry a code can be made valid again for as long as an address may get no more mails. */
 export const EXPIRED_CODE_KEPT_MS = 120 * MINUTE_MS
 export const ADDRESS_CHANGE_KEPT_MS = 7 * DAY_MS
-export const LIMIT_KEPT_MS = 120 * MINUTE_MS
+/** After the end of the window. */
+export const LIMIT_KEPT_MS = 60 * MINUTE_MS
 export const MAIL_REQUEST_KEPT_MS = DAY_MS
 /** Stripe redelivers an event for three days and lists it for thirty. */
 export const STRIPE_EVENT_KEPT_MS = 30 * DAY_MS

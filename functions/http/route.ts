@@ -1,6 +1,6 @@
 import type { $ZodType as Schema } from 'zod/v4/core'
-import type { Limited } from '../../core/credentials/hourly-limit.ts'
 import type { ErrorCode } from '../../core/errors.ts'
+import type { Limited } from '../../core/limits/limits.ts'
 import type { Role } from '../../core/operators/operator.ts'
 import type { Ports } from '../../core/ports.ts'
 

@@ -1,5 +1,5 @@
-import { countInHour, type Limited } from '../../core/credentials/hourly-limit.ts'
-import { DomainError } from '../../core/errors.ts'
+import { countEvent, type Limited, requireWithinLimit } from '../../core/limits/limits.ts'
+import { networkOf } from '../../core/limits/network.ts'
 import type { Deps } from '../../core/ports.ts'
 
 /**
@@ -8,21 +8,5 @@ import type { Deps } from '../../core/ports.ts'
  * @throws DomainError `too_many_requests` with the seconds until the next request counts
  */
 export async function limitSource(deps: unknown, what: Limited, address: string): Promise<void> {
-  const waitSeconds = await countInHour(deps as Deps<'table' | 'keyring'>, what, networkOf(address))
-  if (waitSeconds > 0) throw new DomainError('too_many_requests', { retryAfterSeconds: waitSeconds })
-}
-
-/** The address itself, or the /64 network of an IPv6 address, because one customer of a provider has all of it. */
-export function networkOf(address: string): string {
-  const v4 = /^(?:::ffff:)?(\d+(?:\.\d+){3})$/i.exec(address)?.[1]
-  if (v4 !== undefined) return v4
-  const [head = '', tail] = address.toLowerCase().split('::')
-  const groups = (part: string) => (part === '' ? [] : part.split(':'))
-  const [left, right] = [groups(head), groups(tail ?? '')]
-  const zeros = tail === undefined ? [] : Array(Math.max(0, 8 - left.length - right.length)).fill('0')
-  const all: string[] = [...left, ...zeros, ...right]
-  return `${all
-    .slice(0, 4)
-    .map((group) => group.replace(/^0+(?=.)/, ''))
-    .join(':')}::/64`
+  requireWithinLimit(await countEvent(deps as Deps<'table' | 'keyring'>, networkOf(address), what))
 }

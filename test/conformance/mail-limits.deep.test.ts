@@ -1,11 +1,11 @@
 import { DynamoDBClient, ScanCommand } from '@aws-sdk/client-dynamodb'
 import { expect, test } from 'vitest'
-import { mailboxOf } from '../../core/credentials/hourly-limit.ts'
-import { keys } from '../../core/table/keys.ts'
+import { limitKey } from '../../core/limits/limits.ts'
+import { mailboxOf } from '../../core/limits/mailbox.ts'
+import { networkOf } from '../../core/limits/network.ts'
 import { HOUR_MS, MINUTE_MS } from '../../core/time.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
-import { networkOf } from '../../functions/http/source-limit.ts'
 import { startApp } from '../support/app.ts'
 import { resetCode, withTwoFactor } from '../support/credentials.ts'
 import { newPerson } from '../support/people.ts'
@@ -209,9 +209,8 @@ test('every public row that makes an account or a mail is limited by network add
 
 /** Uses up the limit of the address from which the tests send. */
 async function exhaust({ sourceLimit = 'register' }: Placed): Promise<void> {
-  const { table, keyring } = await app.ports()
-  const mac = keyring.mac('hourly-limit', sourceLimit, '127.0.0.1').toString('base64url').slice(0, 22)
-  await table.put({ ...keys.limit(mac, Math.floor(Date.now() / HOUR_MS)), count: 1_000 })
+  const deps = await app.ports()
+  await deps.table.put({ ...limitKey(deps, sourceLimit, '127.0.0.1'), [sourceLimit]: 1_000 })
 }
 
 test.each(named)(
