@@ -19,14 +19,18 @@ const perHour = (most: number): Limit => ({ most, windowMs: HOUR_MS })
  * - `confirm-to`, `reset-to`: mails to one mailbox that strangers can cause, because its owner has not proved the
  *   address yet. They are counted apart, so that nobody who registers a stranger's address keeps its owner from a reset.
  * - `coupon`: coupons that one account tries, so that nobody guesses codes.
- * - `register`, `ask-for-mail`: requests from one network address. A whole company may share an address.
+ * - `…-from`: requests from one network address to rows with that guard. A whole company may share an address.
  */
 const LIMITS = {
   'confirm-to': perHour(6),
   'reset-to': perHour(6),
   coupon: perHour(20),
-  register: perHour(300),
-  'ask-for-mail': perHour(600),
+  'passwords-from': perHour(1_000),
+  'codes-from': perHour(1_000),
+  'cards-from': perHour(600),
+  'mails-from': perHour(600),
+  'sign-ups-from': perHour(300),
+  'vault-from': perHour(6_000),
 } satisfies Record<string, Limit>
 
 export type Limited = keyof typeof LIMITS

@@ -76,6 +76,7 @@ export const api = place('api', {
     description: descriptions.updateCurrentUser,
     auth: 'account',
     proof: 'own',
+    guards: ['password', 'code', 'vault'],
     body: z
       .strictObject({
         name: optionalField(fullName),
@@ -107,6 +108,7 @@ export const api = place('api', {
     summary: 'Makes a deactivated account active again',
     description: descriptions.restore,
     auth: 'public',
+    guards: ['password', 'code', 'vault'],
     body: z.safeExtend(credentials, { passkey: optionalField(assertion) }).check(oneFactor),
     responses: { 200: message },
     errors: [
@@ -137,6 +139,7 @@ export const api = place('api', {
     summary: 'Proves a card with a small amount that is held and released, and puts it on file',
     description: descriptions.verifyPayment,
     auth: 'account',
+    guards: ['card'],
     headers: idempotencyHeaders,
     body: z.strictObject({ paymentMethod }),
     responses: {
@@ -144,7 +147,7 @@ export const api = place('api', {
       202: z.object({ status: z.literal('pending'), ...replay }),
     },
     errors: [...proveCardErrors],
-    needs: ['table', 'payments', 'webhooks', 'renewals'],
+    needs: ['table', 'payments', 'webhooks', 'renewals', 'keyring'],
   },
   listPaymentMethods: {
     routes: ['GET /api/users/current/list-payment-methods'],

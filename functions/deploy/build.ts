@@ -2,7 +2,7 @@ import { readFileSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { parseSync } from '@swc/core'
 import { build, type Metafile, type Plugin, transformSync } from 'esbuild'
-import type { Placed } from '../http/route.ts'
+import { guardsOf, type Placed } from '../http/route.ts'
 import { errorsOf } from '../http/row-errors.ts'
 import { rows } from '../http/rows.ts'
 import { adaptersOf, BUNDLES, bundleOptions } from './bundle.ts'
@@ -30,6 +30,20 @@ export async function buildBundles(
     return [fn.name, metafile] as const
   }
   return new Map(await Promise.all(fns.map(buildOne)))
+}
+
+/** Our own code in a function's bundle, readable and in one piece: what the function can reach, and nothing else. */
+export async function reachableCode(fn: Deployed): Promise<string> {
+  const options = bundleOptions(fn, ROOT)
+  const { outputFiles } = await build({
+    ...options,
+    plugins: [onlyWhatIsUsed(fn)],
+    packages: 'external',
+    minify: false,
+    splitting: false,
+    write: false,
+  })
+  return outputFiles.map(({ text }) => text).join('\n')
 }
 
 /**
@@ -81,7 +95,7 @@ const optionalModules: Record<string, { name: string; isUnusedBy: (row: Placed) 
   'functions/http/proof.ts': { name: 'checkProof', isUnusedBy: ({ proof }) => proof !== 'recent' },
   'functions/http/source-limit.ts': {
     name: 'limitSource',
-    isUnusedBy: ({ sourceLimit }) => !sourceLimit,
+    isUnusedBy: (row) => guardsOf(row).length === 0,
   },
   'functions/http/session-cookie.ts': {
     name: 'cookieSession',

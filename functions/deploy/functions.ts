@@ -1,10 +1,7 @@
-import { api } from '../api/routes.ts'
 import { factsOf, type TableUse } from '../http/needs.ts'
-import { consoleKey, gatewayKey, type Need, type Placed, PROOF_NEEDS } from '../http/route.ts'
+import { consoleKey, gatewayKey, guardsOf, type Need, type Placed, PROOF_NEEDS } from '../http/route.ts'
 import { rows } from '../http/rows.ts'
 import { jobs, subscribers, tasks, type Work } from '../jobs/schedule.ts'
-import { rest } from '../rest/routes.ts'
-import { v1 } from '../v1/routes.ts'
 import { webhooks } from '../webhooks/routes.ts'
 
 /** A function of the deployment as data, made from a row or a job. `sst.config.ts` creates its resources. */
@@ -212,33 +209,16 @@ export function pascal(name: string): string {
 export const logGroupOf = (prefix: string, name: string): string => `/aws/lambda/${prefix}-${name}`
 
 /**
- * Limits for all callers together: `throttle` for the whole stage, `tightThrottle` for each of `tightRoutes`.
+ * Limits for all callers together: `throttle` for the whole stage, `tightThrottle` for each of `tightRoutes`. They bound
+ * what a flood costs. They lie far above what the limits of each source let in, which keep strangers from each other.
  */
 export const throttle = { ratePerSecond: 2_000, burst: 1_000 }
-export const tightThrottle = { ratePerSecond: 25, burst: 50 }
+export const tightThrottle = { ratePerSecond: 500, burst: 500 }
 
-/** Endpoints at which passwords or codes could be tried, or mails and accounts made in bulk. */
-const guessable: readonly Placed[] = [
-  v1.login,
-  v1.keyLogin,
-  v1.register,
-  v1.activate,
-  v1.resend,
-  v1.requestPasswordReset,
-  v1.resetPassword,
-  v1.confirmSession,
-  v1.passkeyLogin,
-  v1.useRenewalLink,
-  v1.requestRecovery,
-  v1.beginRecovery,
-  v1.finishRecovery,
-  v1.stopRecoveryByLink,
-  api.restore,
-  rest.createUser,
-]
-/** The same and those at which cards could be tried. */
-const guarded = rows.filter((row) => guessable.includes(row) || row.errors.includes('too_many_cards_tried'))
-export const tightRoutes: readonly string[] = guarded.flatMap((row) => row.routes.map(gatewayKey))
+/** Routes whose requests cost something, or let their sender try something. */
+export const tightRoutes: readonly string[] = rows
+  .filter((row) => guardsOf(row).length > 0)
+  .flatMap((row) => routesOf(row).map(({ key }) => key))
 
 /** Failures of these routes have an alarm of their own, because Stripe reports here that money moved. */
 export const webhookRoutes: readonly string[] = Object.values<Placed>(webhooks).flatMap((row) =>

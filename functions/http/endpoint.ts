@@ -9,6 +9,7 @@ import { parse } from 'zod/v4/core'
 import type { Account, Claims } from '../../core/account/account.ts'
 import type { Origin } from '../../core/audit/origin.ts'
 import { DomainError, failureOf } from '../../core/errors.ts'
+import { requireWithinLimit } from '../../core/limits/limits.ts'
 import type { Operator } from '../../core/operators/operator.ts'
 import type { Deps } from '../../core/ports.ts'
 import { adminKeyCaller } from './admin-key-caller.ts'
@@ -21,8 +22,8 @@ import { print, requestLog } from './log.ts'
 import { type OperatorCaller, operatorCaller, type Signer } from './operator-caller.ts'
 import { problemDetails, problems, retryAfterOf, skylinkFailure } from './problems.ts'
 import { checkProof } from './proof.ts'
-import { rateHeaders } from './rate-headers.ts'
-import type { Need, Placed, Row } from './route.ts'
+import { limitHeaders, rateHeaders } from './rate-headers.ts'
+import { guardsOf, type Need, type Placed, type Row } from './route.ts'
 import { type CookieSession, cookieSession } from './session-cookie.ts'
 import { sourceAddress } from './source-address.ts'
 import { limitSource } from './source-limit.ts'
@@ -132,6 +133,7 @@ export function endpoint<const R extends Placed>(
 
   return middy<Event, Result>()
     .use(logLine(row))
+    .use(sourceHeaders())
     .use(errorFormat(row))
     .handler(async (event: Event): Promise<Result> => {
       if (event.pathParameters?.slash) return json(404, { message: 'Not Found' }, SECURITY_HEADERS)
@@ -151,7 +153,11 @@ export function endpoint<const R extends Placed>(
         return success(row, await repeat(orRefuse(request, refusal), refusal))
       }
       const wanted = request()
-      if (row.sourceLimit) await limitSource(deps, row.sourceLimit, address)
+      if (guardsOf(row).length > 0) {
+        const states = await limitSource(row, event.headers, address)
+        sourceLimits.set(event, limitHeaders(states))
+        requireWithinLimit(states)
+      }
       // An operator with AWS credentials has no session: each of their requests is signed.
       if (row.proof === 'recent' && asking.session) await checkProof(deps, asking.session, event.headers)
       const cookie = row.sessionCookie && cookieSession(row, event, wanted.body)
@@ -160,6 +166,17 @@ export function endpoint<const R extends Placed>(
       const body = { ...(wanted.body as object), refreshToken: cookie.refreshToken }
       return cookie.answered(success(row, await handle({ ...wanted, body } as Request<R>)))
     })
+}
+
+/** Where the source of a request stands with its limits, as headers, by the event of the request. */
+const sourceLimits = new WeakMap<object, Record<string, string>>()
+
+/** Adds these headers to the answer, whether it is a success or an error. */
+function sourceHeaders(): middy.MiddlewareObj<Event, Result> {
+  const add: middy.MiddlewareFn<Event, Result> = ({ event, response }) => {
+    if (response) response.headers = { ...response.headers, ...sourceLimits.get(event) }
+  }
+  return { after: add, onError: add }
 }
 
 /** The sessions in cookies by the event of their request, for errors. */

@@ -1,4 +1,5 @@
 import type { RateStanding } from '../../core/errors.ts'
+import type { LimitState } from '../../core/limits/limits.ts'
 
 /**
  * The headers of an answer to a key with a rate limit (draft-ietf-httpapi-ratelimit-headers-11). The effective window
@@ -11,3 +12,16 @@ export const rateHeaders = ({ rate }: { rate?: RateStanding | undefined }): Reco
         ratelimit: `"key";r=${rate.left};t=${rate.nextSeconds}`,
       }
     : {}
+
+/** The same for the limits of a network address: how many requests each limit allows, and when its next window begins. */
+export const limitHeaders = (states: readonly LimitState[]): Record<string, string> =>
+  states.length === 0
+    ? {}
+    : {
+        'ratelimit-policy': states
+          .map(({ what, most, windowSeconds }) => `"${what}";q=${most};w=${windowSeconds}`)
+          .join(', '),
+        ratelimit: states
+          .map(({ what, left, resetSeconds }) => `"${what}";r=${left};t=${resetSeconds}`)
+          .join(', '),
+      }

@@ -1,6 +1,5 @@
 import type { $ZodType as Schema } from 'zod/v4/core'
 import type { ErrorCode } from '../../core/errors.ts'
-import type { Limited } from '../../core/limits/limits.ts'
 import type { Role } from '../../core/operators/operator.ts'
 import type { Ports } from '../../core/ports.ts'
 
@@ -24,6 +23,19 @@ export type Need = Exclude<keyof Ports, 'clock' | 'ids' | 'log'>
 
 /** The ports that check a proof, for rows with `proof: 'recent'`. */
 export const PROOF_NEEDS = ['table', 'identity', 'secrets', 'keyring', 'totp'] as const satisfies Need[]
+
+/**
+ * What a request to a row costs, or lets its sender try, so that it has to be limited: guesses at a `password` or a
+ * `code`, tries of a `card`, a `mail` that strangers can cause, a call of the password `vault`, an account (`signup`).
+ */
+export type Guard = 'password' | 'code' | 'card' | 'mail' | 'vault' | 'signup'
+
+/** What a proof in the headers of a request lets its sender try. */
+export const PROOF_GUARDS = ['password', 'code', 'vault'] as const satisfies Guard[]
+
+/** Everything that requests to a row cost or try: by its handler, and by the guard that checks a proof. */
+export const guardsOf = ({ guards = [], proof }: Pick<Row, 'guards' | 'proof'>): readonly Guard[] =>
+  proof === 'recent' ? [...new Set([...guards, ...PROOF_GUARDS])] : guards
 
 /** One endpoint as pure data: everything that is known about the endpoint before its handler runs. */
 export type Row = CustomerRow | OperatorRow | AdminKeyRow
@@ -86,10 +98,10 @@ interface AnyRow {
    */
   proof?: 'recent' | 'own'
   /**
-   * For public endpoints that make accounts or mails: `endpoint` counts the requests of each network address under
-   * this limit. The row needs the table and the keyring.
+   * What requests cost or try. `endpoint` counts them for each network address, and the gateway bounds them for all
+   * callers together. The row needs the table and the keyring.
    */
-  sourceLimit?: Limited
+  guards?: readonly Guard[]
   /**
    * For the refresh token in a cookie, if the body has `"session": "cookie"`: `given` with the answer, or `taken` from the
    * request, too (`session-cookie.ts`). No other row reads or sets a cookie.

@@ -1,12 +1,57 @@
-import { countEvent, type Limited, requireWithinLimit } from '../../core/limits/limits.ts'
+import { countEvent, type Limited, type LimitState } from '../../core/limits/limits.ts'
 import { networkOf } from '../../core/limits/network.ts'
-import type { Deps } from '../../core/ports.ts'
+import { live } from './live.ts'
+import { type Guard, PROOF_GUARDS, type Row } from './route.ts'
+
+/** The limit of a network address for each guard. */
+const LIMITS: Record<Guard, Limited> = {
+  password: 'passwords-from',
+  code: 'codes-from',
+  card: 'cards-from',
+  mail: 'mails-from',
+  vault: 'vault-from',
+  signup: 'sign-ups-from',
+}
 
 /**
- * The guard of rows with `sourceLimit`: counts a request of a public row by the network address that it comes from.
- * The address is not stored and not logged. Bundles of other rows leave this function out.
- * @throws DomainError `too_many_requests` with the seconds until the next request counts
+ * Counts a request by the network address that it comes from, in one write, for what its row guards and for a proof in
+ * its headers. The address is not stored and not logged. Bundles of rows that guard nothing leave this function out.
+ * @returns where the address stands with each limit; nothing for a request that costs and tries nothing
  */
-export async function limitSource(deps: unknown, what: Limited, address: string): Promise<void> {
-  requireWithinLimit(await countEvent(deps as Deps<'table' | 'keyring'>, networkOf(address), what))
+export async function limitSource(
+  row: Pick<Row, 'guards' | 'proof'>,
+  headers: Readonly<Record<string, string | undefined>>,
+  address: string,
+): Promise<LimitState[]> {
+  const bringsProof = headers['x-proof-password'] !== undefined || headers['x-proof-code'] !== undefined
+  const proofGuards = row.proof === 'recent' && bringsProof ? PROOF_GUARDS : []
+  const guards = [...new Set([...(row.guards ?? []), ...proofGuards])]
+  const [first, ...others] = guards.map((guard) => LIMITS[guard])
+  if (!first) return []
+  const deps = await live(['table', 'keyring'])
+  const nowMs = deps.clock.nowMs()
+  const network = networkOf(address)
+  const known = refusals.get(network)?.filter((refusal) => refusal.endsMs > nowMs) ?? []
+  const again = known.filter(({ state }) => [first, ...others].includes(state.what))
+  if (again.length > 0)
+    return again.map(({ state, endsMs }) => ({ ...state, resetSeconds: Math.ceil((endsMs - nowMs) / 1000) }))
+  const states = await countEvent(deps, network, first, ...others)
+  const full = states.filter(({ isFull }) => isFull).map((state) => ({ state, endsMs: endOf(state, nowMs) }))
+  if (full.length > 0) {
+    if (refusals.size >= MOST_REFUSALS) refusals.clear()
+    refusals.set(network, [...known, ...full])
+  }
+  return states
 }
+
+const endOf = ({ windowSeconds }: LimitState, nowMs: number): number =>
+  (Math.floor(nowMs / (windowSeconds * 1000)) + 1) * windowSeconds * 1000
+
+/** Networks whose refusal this container remembers. */
+const MOST_REFUSALS = 1_000
+
+/**
+ * What each network was refused, and until when, epoch ms. It stays refused until then, so this container need not ask
+ * the table again: a flood from one address costs no more writes than its limit allows.
+ */
+export const refusals = new Map<string, { state: LimitState; endsMs: number }[]>()

@@ -46,7 +46,7 @@ export const rest = place('rest', {
     summary: 'Registers an account and mails the code that confirms its address',
     description: descriptions.createUser,
     auth: 'public',
-    sourceLimit: 'register',
+    guards: ['signup', 'mail', 'password', 'vault'],
     body: z.strictObject({ username, email, password }),
     form: true,
     responses: { 201: envelope },
@@ -69,6 +69,7 @@ export const rest = place('rest', {
     description: descriptions.updateUser,
     auth: 'account',
     proof: 'recent',
+    guards: ['mail'],
     path: z.object({ username: pathText }),
     body: z
       .strictObject({ username: optionalField(username), email: optionalField(email) })

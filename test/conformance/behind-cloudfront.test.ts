@@ -1,6 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest'
-import { keys } from '../../core/table/keys.ts'
-import { HOUR_MS } from '../../core/time.ts'
+import { limitKey } from '../../core/limits/limits.ts'
 import { EDGE_HEADER } from '../../functions/http/source-address.ts'
 import { startApp } from '../support/app.ts'
 import { newConsumer } from '../support/quota.ts'
@@ -44,9 +43,8 @@ test('behind the distribution, history and address lists see the caller’s own 
 })
 
 test('the hourly limit counts the caller’s own address, and forging one does not get around it', async () => {
-  const { table, keyring } = await app.ports()
-  const mac = keyring.mac('hourly-limit', 'ask-for-mail', '127.0.0.1').toString('base64url').slice(0, 22)
-  await table.put({ ...keys.limit(mac, Math.floor(Date.now() / HOUR_MS)), count: 1_000 })
+  const deps = await app.ports()
+  await deps.table.put({ ...limitKey(deps, 'mails-from', '127.0.0.1'), 'mails-from': 1_000 })
   const ask = async (secret: string) =>
     (
       await app.request('POST', '/v1/auth/resend', {

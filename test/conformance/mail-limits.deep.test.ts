@@ -1,17 +1,9 @@
-import { DynamoDBClient, ScanCommand } from '@aws-sdk/client-dynamodb'
 import { expect, test } from 'vitest'
-import { limitKey } from '../../core/limits/limits.ts'
 import { mailboxOf } from '../../core/limits/mailbox.ts'
-import { networkOf } from '../../core/limits/network.ts'
 import { HOUR_MS, MINUTE_MS } from '../../core/time.ts'
-import type { Placed } from '../../functions/http/route.ts'
-import { rows } from '../../functions/http/rows.ts'
 import { startApp } from '../support/app.ts'
 import { resetCode, withTwoFactor } from '../support/credentials.ts'
 import { newPerson } from '../support/people.ts'
-import { rowKey, sampleOf } from '../support/samples.ts'
-import { expectError } from './contract.ts'
-import { sendSample } from './repeats.ts'
 
 /**
  * Mails that strangers can cause. No stranger fills a mailbox, none keeps its owner from the mail or the code that
@@ -192,59 +184,4 @@ test('resend mails nothing for a change that was cancelled or replaced', async (
   expect(await resend(second)).toMatchObject({ asked: 1 })
   await put(person.email)
   expect(await resend(second)).toMatchObject({ asked: 0 })
-})
-
-const limited = rows.filter(({ sourceLimit }) => sourceLimit)
-const named = limited.map((row) => [rowKey(row), row] as const)
-
-test('every public row that makes an account or a mail is limited by network address', () => {
-  expect(limited.map(rowKey).sort()).toEqual([
-    'rest.createUser',
-    'v1.register',
-    'v1.requestPasswordReset',
-    'v1.requestRecovery',
-    'v1.resend',
-  ])
-})
-
-/** Uses up the limit of the address from which the tests send. */
-async function exhaust({ sourceLimit = 'register' }: Placed): Promise<void> {
-  const deps = await app.ports()
-  await deps.table.put({ ...limitKey(deps, sourceLimit, '127.0.0.1'), [sourceLimit]: 1_000 })
-}
-
-test.each(named)(
-  '%s: 429 with Retry-After until the next hour, whoever the request is about',
-  async (_, row) => {
-    const sample = await sampleOf(app, row, await app.signUp())
-    await app.startAfresh()
-    app.advance(10 * MINUTE_MS)
-    await exhaust(row)
-    const refused = await sendSample(app, row, sample, undefined)
-    expectError(row, refused, 'too_many_requests')
-    expect(refused.headers.get('retry-after')).toBe(String(50 * 60))
-    app.advance(50 * MINUTE_MS)
-    expect((await sendSample(app, row, sample, undefined)).status).toBeLessThan(300)
-  },
-)
-
-test('neither the table nor the log has the network address of a request', async () => {
-  await app.register(newPerson())
-  const client = new DynamoDBClient({})
-  const { Items = [] } = await client.send(new ScanCommand({ TableName: app.stack.tableName }))
-  expect(Items.some(({ pk }) => pk?.S?.startsWith('LIMIT#'))).toBe(true)
-  expect(JSON.stringify([Items, app.logs])).not.toContain('127.0.0.1')
-})
-
-test('a network is an IPv4 address, or the first half of an IPv6 address', () => {
-  for (const [address, network] of [
-    ['203.0.113.7', '203.0.113.7'],
-    ['::ffff:203.0.113.7', '203.0.113.7'],
-    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
-    ['2001:0db8:0001:0002::', '2001:db8:1:2::/64'],
-    ['2001:DB8:1:2::9', '2001:db8:1:2::/64'],
-    ['2001:db8::1', '2001:db8:0:0::/64'],
-    ['::1', '0:0:0:0::/64'],
-  ] as const)
-    expect(networkOf(address)).toBe(network)
 })

@@ -8,6 +8,7 @@ import { cors } from '../../functions/http/cors.ts'
 import { requestLog } from '../../functions/http/log.ts'
 import { needs } from '../../functions/http/needs.ts'
 import type { Need } from '../../functions/http/route.ts'
+import { refusals } from '../../functions/http/source-limit.ts'
 import { moduleOf } from '../bundles/module-of.ts'
 import { type Gateway, startGateway } from '../local/gateway.ts'
 import { gatewayRoutes } from '../local/routes.ts'
@@ -123,6 +124,7 @@ async function clear(stack: Stack): Promise<void> {
   dynamo.resetCounts()
   // Else the lines of a failure that twenty earlier tests have caused would be left out.
   requestLog.restart()
+  refusals.clear()
 }
 
 /**
