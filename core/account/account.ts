@@ -90,6 +90,11 @@ export const profileSchema = z.object({
   ),
   /** Names of the devices that have signed in with this password, the newest first. */
   devices: z.optional(z.array(z.string())),
+  /**
+   * MACs of the networks from which the owner has signed in or used a mailed code, the newest first: passwords from there
+   * are always looked at (`credentials/stranger-tries.ts`).
+   */
+  networks: z.optional(z.array(z.string())),
   /** Grows with every password change: a sign-in that began before the change cannot finish after it. */
   generation: z.number(),
   /**
@@ -287,7 +292,17 @@ export const parseProfile = (item: Item): Profile => z.parse(profileSchema, item
 
 /** Profile, quota and customer in one strongly consistent read; undefined for an unknown account. */
 export async function readAccount(deps: Deps<'table'>, accountId: string): Promise<Account | undefined> {
-  return accountOfItems(await deps.table.list(keys.account(accountId), CORE_PREFIX), accountId)
+  return (await readStoredAccount(deps, accountId)).parse()
+}
+
+/** The same read, which leaves the work of parsing, which takes as long as there is something to parse, for later. */
+export async function readStoredAccount(
+  deps: Deps<'table'>,
+  accountId: string,
+): Promise<{ profile: Item | undefined; parse(): Account | undefined }> {
+  const items = await deps.table.list(keys.account(accountId), CORE_PREFIX)
+  const { sk } = keys.profile(accountId)
+  return { profile: items.find((item) => item.sk === sk), parse: () => accountOfItems(items, accountId) }
 }
 
 function accountOfItems(items: readonly Item[], accountId: string): Account | undefined {

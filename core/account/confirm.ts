@@ -1,6 +1,7 @@
 import { auditWrites } from '../audit/entry.ts'
 import { type CheckedCode, checkCode } from '../credentials/codes.ts'
 import { changeHolder } from '../credentials/holder.ts'
+import { ownersNetworkSet } from '../credentials/stranger-tries.ts'
 import { DomainError } from '../errors.ts'
 import { announce } from '../events/outbox.ts'
 import { tellOwner } from '../notifications/security.ts'
@@ -77,7 +78,7 @@ async function requireOwner(deps: Deps<'table'>, { accountId }: CheckedCode): Pr
  * Confirms the registered address and credits the trial. A confirmed account always stays confirmed, so the
  * trial is credited once.
  */
-async function confirmFirst(deps: Deps<'table'>, code: CheckedCode): Promise<Write[]> {
+async function confirmFirst(deps: Deps<'table' | 'keyring'>, code: CheckedCode): Promise<Write[]> {
   const { catalogue } = await readPlans(deps)
   const nowMs = deps.clock.nowMs()
   const trial = trialCredit(code.accountId, nowMs, catalogue.trialUnits)
@@ -91,6 +92,7 @@ async function confirmFirst(deps: Deps<'table'>, code: CheckedCode): Promise<Wri
         [
           ...holder.set,
           ...trusted.set,
+          ...ownersNetworkSet(deps, code.accountId),
           expr`#emailVerified = ${true}, #ledgerSeq = ${trial.seq}, #updatedAtMs = ${nowMs}`,
         ],
         [...holder.remove, ...trusted.remove, expr`#confirmCode, #due, #dueAtMs`],

@@ -87,6 +87,7 @@ export const exportedKinds: readonly ExportedKind[] = [
       resetCode: SECRET,
       recoveryCode: SECRET,
       restoredBy: MARK,
+      networks: MARK,
       removedPasskey: MARK,
       twofaOffBy: MARK,
       attempt: MARK,

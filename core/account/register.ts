@@ -1,5 +1,6 @@
 import { newCode } from '../credentials/codes.ts'
 import { isPasswordOf } from '../credentials/proof.ts'
+import { networkMac } from '../credentials/stranger-tries.ts'
 import { DomainError } from '../errors.ts'
 import { announce } from '../events/outbox.ts'
 import { defaultKeyLookup } from '../keys/default-key.ts'
@@ -109,7 +110,10 @@ function newProfile(deps: RegisterDeps, { username, email, password, name }: Reg
     .mac('registration', usernameKey(username), emailKey(email), password)
     .toString('base64url')
   const named = name === undefined ? {} : { name }
-  const profile: Profile = { ...fresh, ...named, status: 'pending', emailVerified: false, attempt }
+  // Until the address is confirmed: then only the network that has shown the code stays.
+  const network = networkMac(deps, fresh.id)
+  const known = network === undefined ? {} : { networks: [network] }
+  const profile: Profile = { ...fresh, ...named, ...known, status: 'pending', emailVerified: false, attempt }
   const { id, createdAtMs } = profile
   const item = { ...keys.profile(id), ...profile, ...dueAt('PENDING', id, createdAtMs + PENDING_MS) }
   return { profile, item, ...others }

@@ -8,6 +8,7 @@ import { writeAll } from '../table/write-all.ts'
 import { MINUTE_MS } from '../time.ts'
 import { countWrongPasswordOf, lockedAtVault } from './password-tries.ts'
 import { recoveryStopped } from './recovery-state.ts'
+import { countShown, isOwnersNetwork, readShown } from './stranger-tries.ts'
 import { guardedBy, type SecondFactor, withFactor, withSecondFactor } from './two-factor.ts'
 
 /** Ports that checking a proof needs. */
@@ -150,11 +151,13 @@ export const proofMac = (
  * @throws DomainError `password_locked` if the vault looks at none for a time
  */
 export async function isPasswordOf(
-  deps: Deps<'table' | 'identity'>,
-  account: Pick<Profile, 'id' | 'email' | 'username'>,
+  deps: Deps<'table' | 'identity' | 'keyring'>,
+  account: Pick<Profile, 'id' | 'email' | 'username' | 'networks'>,
   password: string,
 ): Promise<boolean> {
-  const tokens = await deps.identity.signIn(account.id, password)
+  const isOwners = isOwnersNetwork(deps, account)
+  const isShown = isOwners || (await countShown(deps, account.id, await readShown(deps, account.id), false))
+  const tokens = isShown ? await deps.identity.signIn(account.id, password) : undefined
   if (tokens === 'locked') throw await lockedAtVault(deps, account)
   if (tokens) await deps.identity.revoke(tokens.refreshToken)
   else await countWrongPasswordOf(deps, account)

@@ -14,6 +14,7 @@ import { type CheckedCode, type CodePurpose, checkCode } from './codes.ts'
 import type { ProofDeps } from './proof.ts'
 import { openRecovery } from './recovery-state.ts'
 import { endSessionsFirst, reopenSignIn, setAtVault, touched } from './set-password.ts'
+import { ownersNetworkSet } from './stranger-tries.ts'
 import {
   factorText,
   type GivenFactor,
@@ -126,6 +127,7 @@ async function resetProved(
       factor,
       set: [
         expr`#holderEmail = ${emailKey(account.email)}`,
+        ...ownersNetworkSet(deps, account.id),
         // From now on it is too late to stop the recovery.
         ...(isRecovery ? [expr`#recoveredFrom = ${account.recovery?.beganAtMs}`] : []),
         ...(replaced?.set ?? []),

@@ -6,6 +6,7 @@ import {
   type Profile,
   readAccount,
   readCaller,
+  readStoredAccount,
   requireActive,
   type SessionCaller,
 } from '../account/account.ts'
@@ -34,6 +35,7 @@ import {
 import { recoveryStopped } from './recovery-state.ts'
 import { SESSION_MS } from './session-life.ts'
 import { isUnchanging } from './set-password.ts'
+import { countShown, isOwnersNetwork, networkMac, readShown, withNetwork } from './stranger-tries.ts'
 import {
   factorText,
   type GivenFactor,
@@ -199,7 +201,7 @@ async function withCredentials<T>(
   try {
     await forgetWrongPasswords(deps, guard, tries)
     if (!account || isNobodys(account)) throw new DomainError('invalid_credentials')
-    const go = (factor?: SecondFactor) => work({ account, tokens, factor, wrongPasswords: tries.tries })
+    const go = (factor?: SecondFactor) => work({ account, tokens, factor, wrongPasswords: tries.all.tries })
     if (account.totp === undefined || !needsFactor(account)) return await go()
     return await withSecondFactor(deps, account, input.twofa, go)
   } catch (error) {
@@ -218,14 +220,25 @@ async function checkPassword(
   guard: Key,
   password: string,
 ): Promise<{ account: Account | undefined; tokens: Tokens; tries: PasswordTries }> {
-  const { accountId = NOBODY, tries } = await readName(deps, guard)
+  const { accountId, tries } = await readName(deps, guard)
   requireUnlocked(deps, tries)
-  const account = await readAccount(deps, accountId)
-  if (isFirstSignIn(account)) return firstSignIn(deps, { guard, tries }, account, password)
-  const tokens = await deps.identity.signIn(accountId, password)
+  const subject = accountId ?? guard.pk
+  const [{ profile, parse }, shown] = await Promise.all([
+    readStoredAccount(deps, accountId ?? NOBODY),
+    readShown(deps, subject),
+  ])
+  const isOwners = profile !== undefined && isOwnersNetwork(deps, profile as unknown as Profile)
+  const isShown = await countShown(deps, subject, shown, isOwners)
+  if (isShown && profile?.importedPassword !== undefined) {
+    const account = parse()
+    if (isFirstSignIn(account)) return firstSignIn(deps, { guard, tries }, account, password)
+  }
+  // A password that the vault must not see takes as long as one that is wrong.
+  const tokens = await deps.identity.signIn(isShown && accountId ? accountId : NOBODY, password)
+  // Parsing takes a millisecond that an unknown name does not, so it waits until the vault has accepted the password.
+  if (tokens !== undefined && tokens !== 'locked') return { account: parse(), tokens, tries }
   // Only a user that exists can be locked at the vault, so here its lock looks like a wrong password.
-  if (tokens !== undefined && tokens !== 'locked') return { account, tokens, tries }
-  await countWrongPassword(deps, guard)
+  await countWrongPassword(deps, guard, tries)
   throw new DomainError('invalid_credentials')
 }
 
@@ -249,11 +262,17 @@ interface NewSession {
  * @throws DomainError `invalid_credentials` if the account or the password has changed since it was read, or if a
  *   concurrent request has used the code; `passkey_refused` if one has used the passkey
  */
-export async function listSession(deps: Deps<'table'>, account: Account, session: NewSession): Promise<void> {
+export async function listSession(
+  deps: Deps<'table' | 'keyring'>,
+  account: Account,
+  session: NewSession,
+): Promise<void> {
   const nowMs = deps.clock.nowMs()
   const { sessionId, device, factor } = session
-  const { devices = [] } = account
+  const { devices = [], networks = [] } = account
   const isNew = !devices.includes(device ?? UNNAMED)
+  const network = networkMac(deps, account.id)
+  const newNetwork = network !== undefined && !networks.includes(network) ? network : undefined
   const stale = staleSessions(account.sessions, nowMs).map((id) => expr`#sessions.${attr(id)}`)
   const stored = {
     sinceMs: nowMs,
@@ -268,12 +287,22 @@ export async function listSession(deps: Deps<'table'>, account: Account, session
     wrongPasswordsBefore: session.wrongPasswords ?? 0,
   }
   const known = [device ?? UNNAMED, ...devices].slice(0, MAX_DEVICES)
-  const set = isNew ? join([signedIn, expr`#devices = ${known}`], ', ') : signedIn
+  const set = join(
+    [
+      signedIn,
+      ...(isNew ? [expr`#devices = ${known}`] : []),
+      ...(newNetwork ? [expr`#networks = ${withNetwork(networks, newNetwork)}`] : []),
+    ],
+    ', ',
+  )
+  const isMore = isNew || newNetwork !== undefined
   const passed = join(
     [expr`#status = ${'active'} AND #generation = ${account.generation}`, isUnchanging(nowMs)],
     ' AND ',
   )
-  const condition = isNew ? join([passed, unchangedSince(account, ['devices'])], ' AND ') : passed
+  const condition = isMore
+    ? join([passed, unchangedSince(account, ['devices', 'networks'])], ' AND ')
+    : passed
   const profile = {
     update: keys.profile(account.id),
     set: withFactor(set, factor, stale),
@@ -288,10 +317,10 @@ export async function listSession(deps: Deps<'table'>, account: Account, session
     ])
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
-    const now = isNew ? await readAccount(deps, account.id) : undefined
+    const now = isMore ? await readAccount(deps, account.id) : undefined
     // Another device has signed in at the same time.
-    if (now?.generation === account.generation && now.devices?.[0] !== devices[0])
-      return listSession(deps, now, session)
+    const isAnother = now?.devices?.[0] !== devices[0] || now?.networks?.[0] !== networks[0]
+    if (now?.generation === account.generation && isAnother) return listSession(deps, now, session)
     // The password is being changed, or a concurrent request has used the code.
     throw new DomainError(isOtherwiseUsed(error, factor) ? 'passkey_refused' : 'invalid_credentials')
   }

@@ -9,6 +9,7 @@ import { expr } from '../table/expression.ts'
 import { type Key, keys } from '../table/keys.ts'
 import { ignoreRefusal, type Write } from '../table/table.ts'
 import { mailRequestPurposes } from './mail-requests.ts'
+import { strangersKey } from './stranger-tries.ts'
 
 /**
  * Lifts everything that keeps an owner out for a time: the counts of wrong passwords and of wrong two-factor codes, and
@@ -50,6 +51,7 @@ function unlocking(deps: Deps<'keyring'>, account: Account, reason: string): Wri
       if: expr`#email = ${email} AND #username = ${username}`,
     },
     ...guards.map((guard): Write => ({ remove: keys.passwordTries(guard) })),
+    { remove: strangersKey(deps, id) },
     ...limits.map((key): Write => ({ remove: key })),
     ...auditWrites(deps, { action: 'operator.unlocked', accountId: id, reason, before: { twofaTries } }),
   ]

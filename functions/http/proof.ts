@@ -31,7 +31,7 @@ export async function checkProof(
   })
   if (password === undefined && code === undefined) return requireRecentSession(deps, caller)
   const ports = await live(PROOF_NEEDS, 'InProofs')
-  await proveRequest({ ...ports, log: deps.log }, caller, { password, twofa: code })
+  await proveRequest({ ...ports, log: deps.log, origin: deps.origin }, caller, { password, twofa: code })
 }
 
 /**

@@ -192,8 +192,8 @@ const ACCOUNT_KINDS: typeof KINDS = {
     'nor keeps the owner from a code that works',
   ],
   'a public row without a limit': [
-    'conformance/mail-limits.deep.test.ts',
-    'every public row that makes an account or a mail is limited by network address',
+    'conformance/source-limits.deep.test.ts',
+    'no row whose code tries a secret or a card, mails, or calls the vault is without that guard',
   ],
   'a change that nobody is told of': [
     'conformance/announcements.deep.test.ts',

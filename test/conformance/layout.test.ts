@@ -57,6 +57,7 @@ test('functions/ and core/ hold the folders of the architecture and nothing else
       'events',
       'operators',
       'ledger',
+      'limits',
       'notifications',
       'webhooks',
       'table',

@@ -1,0 +1,95 @@
+import type { Profile } from '../account/account.ts'
+import { networkOf } from '../limits/network.ts'
+import type { Deps } from '../ports.ts'
+import { type Expression, expr } from '../table/expression.ts'
+import { type Key, keys, ttlAt } from '../table/keys.ts'
+import { retryRaces } from '../table/race.ts'
+import type { Item } from '../table/table.ts'
+import { MINUTE_MS } from '../time.ts'
+
+/**
+ * The vault locks a user after five wrong passwords, wherever they come from, for a second and then for twice as long
+ * each time; it forgets them after fifteen minutes in which nobody tried, or after the right one. So whoever types wrong
+ * passwords from many networks could keep an owner out. Therefore the vault is shown only a few passwords of an account
+ * that come from networks which its owner has not used. What comes from the owner's own networks is always looked at.
+ */
+
+/** Passwords from strangers that the vault is shown in a row. After these it locks for 8 seconds at most. */
+const MOST_TRIES = 8
+/** Longer than the time after which the vault forgets. */
+const QUIET_MS = 16 * MINUTE_MS
+
+/** Networks that an account remembers its owner by. One more forgets the one that came first. */
+const MOST_NETWORKS = 10
+
+/** Names the network of the caller for this account; undefined for work of our own, which has none. */
+export function networkMac(deps: Deps<'keyring'>, accountId: string): string | undefined {
+  const ip = deps.origin?.ip
+  if (ip === undefined) return undefined
+  return deps.keyring.mac('owner-network', accountId, networkOf(ip)).toString('base64url').slice(0, 11)
+}
+
+/** Whether the caller's network is one of the owner's. */
+export function isOwnersNetwork(deps: Deps<'keyring'>, { id, networks = [] }: Networks): boolean {
+  const mac = networkMac(deps, id)
+  return mac !== undefined && networks.includes(mac)
+}
+
+type Networks = Pick<Profile, 'id' | 'networks'>
+
+/** From now on the caller's network alone is the owner's: it has shown a code that was mailed to the owner. */
+export function ownersNetworkSet(deps: Deps<'keyring'>, accountId: string): Expression[] {
+  const mac = networkMac(deps, accountId)
+  return mac === undefined ? [] : [expr`#networks = ${[mac]}`]
+}
+
+/** The networks of an owner, with the caller's first. */
+export const withNetwork = (networks: readonly string[], mac: string): string[] =>
+  [mac, ...networks.filter((each) => each !== mac)].slice(0, MOST_NETWORKS)
+
+/** What the vault was shown of an account's passwords, or of those of an unknown name. */
+export type ShownPasswords = Item | undefined
+
+/** One read. @param subject the account, or an unknown name. */
+export const readShown = (deps: Deps<'table' | 'keyring'>, subject: string): Promise<ShownPasswords> =>
+  deps.table.get(strangersKey(deps, subject))
+
+/**
+ * Counts a password that the vault is about to be shown. One write, whether the name is known or not and whoever sends
+ * it, so that its calls and its time tell nothing.
+ * @param read what `readShown` has read
+ * @param isOwners whether it comes from one of the owner's own networks
+ * @returns whether the vault may be shown it.
+ * @throws DomainError `temporarily_unavailable` after too many lost races
+ */
+export function countShown(
+  deps: Deps<'table' | 'keyring'>,
+  subject: string,
+  read: ShownPasswords,
+  isOwners: boolean,
+): Promise<boolean> {
+  const countOnce = async (attempt: number): Promise<boolean> => {
+    const nowMs = deps.clock.nowMs()
+    const item = attempt === 1 ? read : await readShown(deps, subject)
+    const shownAtMs = Number(item?.shownAtMs ?? 0)
+    const shown = shownAtMs <= nowMs - QUIET_MS ? 0 : Number(item?.shown)
+    const isFull = shown >= MOST_TRIES
+    const { ttl } = ttlAt(nowMs + QUIET_MS)
+    const isSame =
+      shownAtMs === 0
+        ? expr`attribute_not_exists(#shownAtMs)`
+        : expr`#shownAtMs = ${shownAtMs} AND #shown = ${item?.shown}`
+    // What need not be counted costs the same write.
+    const set =
+      isOwners || isFull
+        ? expr`SET #ttl = ${ttl} ADD #others ${1}`
+        : expr`SET #ttl = ${ttl}, #shown = ${shown + 1}, #shownAtMs = ${nowMs}`
+    await deps.table.update(strangersKey(deps, subject), set, isOwners || isFull ? undefined : isSame)
+    return isOwners || !isFull
+  }
+  return retryRaces(deps, countOnce, 'temporarily_unavailable')
+}
+
+/** The item that counts what strangers have typed for an account. Removing it begins the count again. */
+export const strangersKey = (deps: Deps<'keyring'>, subject: string): Key =>
+  keys.limit(deps.keyring.mac('shown-to-vault', subject).toString('base64url').slice(0, 22), 0)
