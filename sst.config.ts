@@ -62,6 +62,10 @@ export default $config({
         EVENT_BUS: bus.name,
         ROOT_SECRET: rootSecret,
         ...(edgeSecret && { EDGE_SECRET: edgeSecret }),
+        ...(settings.challengeKey !== undefined && {
+          TURNSTILE_SITE_KEY: settings.challengeKey,
+          TURNSTILE_SECRET_KEY: new sst.Secret('TurnstileSecretKey').value,
+        }),
         STAGE: settings.stage,
         STRIPE_PUBLISHABLE_KEY: settings.publishableKey,
         PAGE_SETTINGS: settings.pageSettings,
@@ -126,14 +130,18 @@ interface Base {
 
 interface Deployment extends Base {
   arns: Record<Grant['on'][number], $util.Input<string>[]>
-  /** The secret of the distribution is there if the distribution is. */
-  values: Record<Setting, $util.Input<string>> & { EDGE_SECRET?: $util.Input<string> }
+  /** The secret of the distribution is there if the distribution is, and the keys of Turnstile if it is in use. */
+  values: Record<Setting, $util.Input<string>> &
+    Partial<Record<'EDGE_SECRET' | (typeof CHALLENGE)[number], $util.Input<string>>>
 }
 
 interface Lambda {
   fn: sst.aws.Function
   log: aws.cloudwatch.LogGroup
 }
+
+/** The settings of functions that may ask people to show that they are no program. */
+const CHALLENGE = ['TURNSTILE_SITE_KEY', 'TURNSTILE_SECRET_KEY'] as const
 
 const DAY_SECONDS = 86_400
 const NODE = 'nodejs24.x'
@@ -321,6 +329,9 @@ function createFunction(deployment: Deployment, deployed: Deployed): Lambda {
     environment: Object.fromEntries([
       ...data.environmentOf(deployed).map((setting) => [setting, values[setting]]),
       ...(values.EDGE_SECRET && data.seesCallers(deployed) ? [['EDGE_SECRET', values.EDGE_SECRET]] : []),
+      ...(values.TURNSTILE_SITE_KEY && data.asksForAnswers(deployed)
+        ? CHALLENGE.map((name) => [name, values[name]])
+        : []),
     ]),
     permissions: [
       { actions: ['logs:CreateLogStream', 'logs:PutLogEvents'], resources: [$interpolate`${log.arn}:*`] },
@@ -449,7 +460,7 @@ function createSite(deployment: Deployment, api: sst.aws.ApiGatewayV2) {
   })
   const headers = new aws.cloudfront.ResponseHeadersPolicy('PagesHeaders', {
     name: `${prefix}-pages`,
-    ...data.sitePolicy(settings.logoUrl),
+    ...data.sitePolicy(settings.logoUrl, settings.challengeKey !== undefined),
   })
   const edge = new aws.cloudfront.Function('PagesPaths', {
     name: `${prefix}-pages`,

@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'account_suspended'
   | 'not_found'
   | 'too_many_requests'
+  | 'challenge_required'
   // registration and confirmation
   | 'username_taken'
   | 'email_taken'

@@ -30,6 +30,7 @@ export interface Ports {
   renewals: Renewals
   events: Events
   hooks: Hooks
+  challenge: Challenge
 }
 
 /** The ports of a domain function: those it names, always clock, ids and log, and who asks. */
@@ -98,6 +99,18 @@ export interface Hooks {
    * @returns the status of the answer, or a word for why there is none; it never throws
    */
   send(url: string, headers: Readonly<Record<string, string>>, body: string): Promise<string>
+}
+
+/** Tells people from programs by a service of others, if the deployment uses one. */
+export interface Challenge {
+  /** With which a page shows the challenge; undefined where nobody is asked. */
+  siteKey: string | undefined
+  /**
+   * Whether a person has solved the challenge and the answer was not used before.
+   * @param address the network address of the caller.
+   * @throws Error if the service did not say.
+   */
+  verify(answer: string, address: string): Promise<boolean>
 }
 
 /** The result of a sign-in or a refresh. */
@@ -245,6 +258,8 @@ export interface Deployment {
   logoUrl?: string
   termsUrl?: string
   privacyUrl?: string
+  /** With which a page shows a challenge, if the deployment asks people for one. */
+  challengeKey?: string
 }
 
 /** Verifies passkeys for the relying party that this deployment is. */

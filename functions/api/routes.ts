@@ -119,7 +119,7 @@ export const api = place('api', {
       'passkey_refused',
       'account_suspended',
     ],
-    needs: ['table', 'identity', 'secrets', 'keyring', 'totp', 'passkeys', 'passwordHashes'],
+    needs: ['table', 'identity', 'secrets', 'keyring', 'totp', 'passkeys', 'passwordHashes', 'challenge'],
   },
   notifications: {
     routes: ['GET /api/users/current/notifications'],

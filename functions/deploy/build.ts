@@ -2,7 +2,7 @@ import { readFileSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { parseSync } from '@swc/core'
 import { build, type Metafile, type Plugin, transformSync } from 'esbuild'
-import { guardsOf, type Placed } from '../http/route.ts'
+import { asksPeople, guardsOf, type Placed } from '../http/route.ts'
 import { errorsOf } from '../http/row-errors.ts'
 import { rows } from '../http/rows.ts'
 import { adaptersOf, BUNDLES, bundleOptions } from './bundle.ts'
@@ -97,6 +97,7 @@ const optionalModules: Record<string, { name: string; isUnusedBy: (row: Placed) 
     name: 'limitSource',
     isUnusedBy: (row) => guardsOf(row).length === 0,
   },
+  'functions/http/challenge.ts': { name: 'requirePerson', isUnusedBy: (row) => !asksPeople(row) },
   'functions/http/session-cookie.ts': {
     name: 'cookieSession',
     isUnusedBy: ({ sessionCookie }) => !sessionCookie,

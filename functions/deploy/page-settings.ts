@@ -9,6 +9,7 @@ export interface PageSettings {
   logoUrl?: string
   termsUrl?: string
   privacyUrl?: string
+  challengeKey?: string
 }
 
 const LINKS = { logoUrl: 'APP_LOGO_URL', termsUrl: 'TERMS_URL', privacyUrl: 'PRIVACY_URL' } as const
@@ -36,7 +37,18 @@ export function pageSettings(env: Environment, sender: string): PageSettings {
     const link = env[name]?.trim()
     return link ? [[field, checkedLink(name, link)]] : []
   })
-  return { supportEmail, ...(color && { color: color.toLowerCase() }), ...Object.fromEntries(links) }
+  const challengeKey = env.TURNSTILE_SITE_KEY?.trim()
+  if (challengeKey && !/^[\w-]{10,80}$/.test(challengeKey)) {
+    throw new Error(
+      'TURNSTILE_SITE_KEY is no site key of Cloudflare Turnstile. Set the one of your widget, or unset it.',
+    )
+  }
+  return {
+    supportEmail,
+    ...(color && { color: color.toLowerCase() }),
+    ...Object.fromEntries(links),
+    ...(challengeKey && { challengeKey }),
+  }
 }
 
 const LINK = /^https:\/\/[a-z0-9.-]+(:\d+)?(\/[\w.~%/+@:,-]*)?(\?[\w.~%/+@:,&=-]*)?(#[\w.~%/+@:,&=-]*)?$/i

@@ -21,6 +21,9 @@ export function environmentOf({ kind, needs }: Deployed): Setting[] {
   return [...new Set([...tokens, ...needs.flatMap((need) => factsOf(need).settings)])]
 }
 
+/** Whether a function may ask people to show that they are no program, and then has the two settings of Turnstile. */
+export const asksForAnswers = ({ needs }: Deployed): boolean => needs.includes('challenge')
+
 /**
  * Whether a function counts and notes where its requests come from, which the distribution of a stage tells it. It then
  * has the setting `EDGE_SECRET`.

@@ -29,6 +29,8 @@ export interface Settings {
   pageSettings: string
   /** The address of the logo on pages, which their policy has to allow. */
   logoUrl: string | undefined
+  /** The site key of Turnstile, where people are asked to show that they are no program; undefined where it is off. */
+  challengeKey: string | undefined
   /** The distribution in front of pages and API; undefined where it is switched off. */
   site: SiteSettings | undefined
 }
@@ -40,7 +42,7 @@ type Environment = Readonly<Record<string, string | undefined>>
  */
 const LOCAL_MARK = 'Local0001'
 const LOCAL_ROOT_SECRET = /^(10ca1)+/i
-const LOCAL_NAMES = /^(AWS_ENDPOINT_URL_\w+|JWKS_URI|STRIPE_API_BASE|DYNAMODB_ENDPOINT)$/
+const LOCAL_NAMES = /^(AWS_ENDPOINT_URL_\w+|JWKS_URI|STRIPE_API_BASE|TURNSTILE_API_BASE|DYNAMODB_ENDPOINT)$/
 
 /** Allowed names of a stage: short enough that every function's name fits into Lambda's 64 characters. */
 const STAGE = /^[a-z][a-z0-9-]{0,15}$/
@@ -88,6 +90,7 @@ export function settingsOf(stage: string, env: Environment): Settings {
     ),
     pageSettings: JSON.stringify(pages),
     logoUrl: pages.logoUrl,
+    challengeKey: pages.challengeKey,
     site,
   }
 }
@@ -206,6 +209,8 @@ const secretChecks = {
     const mistake = stripeMistake('STRIPE_WEBHOOK_SECRETS', value, modeOf(stage))
     return mistake && `${mistake.wanted}, and is ${mistake.is}`
   },
+  TurnstileSecretKey: (value: string) =>
+    /^[\w-]{10,80}$/.test(value) ? undefined : 'the secret key of the widget of TURNSTILE_SITE_KEY',
   RootSecret: (value: string) =>
     /^[0-9a-f]{64}$/i.test(value) && new Set(value.toLowerCase()).size > 5
       ? undefined
@@ -215,12 +220,16 @@ const secretChecks = {
 export type SecretName = keyof typeof secretChecks
 export const secretNames = Object.keys(secretChecks) as SecretName[]
 
+/** The secrets that a stage must have. That of Turnstile belongs to its site key. */
+const neededSecrets = ({ challengeKey }: Settings): SecretName[] =>
+  secretNames.filter((name) => name !== 'TurnstileSecretKey' || challengeKey !== undefined)
+
 /**
  * Checks every secret before the deployment creates anything. SST passes each as `SST_SECRET_<name>`.
  * @throws Error with a sentence that never quotes the value.
  */
 export function checkSecrets(settings: Settings, env: Environment): void {
-  for (const name of secretNames) {
+  for (const name of neededSecrets(settings)) {
     const value = env[`SST_SECRET_${name}`]
     const set = `npm run sst -- secret set ${name} --stage ${settings.stage}`
     if (!value) throw new Error(`${name} is not set. Set it: ${set}`)

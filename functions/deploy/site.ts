@@ -2,7 +2,7 @@ import { hkdfSync } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, sep } from 'node:path'
 import { EDGE_HEADER } from '../http/source-address.ts'
-import { API_PATHS, cachingOf, pageHeaders, STRIPE_JS, typeOf } from '../pages/site.ts'
+import { API_PATHS, CHALLENGE_JS, cachingOf, pageHeaders, STRIPE_JS, typeOf } from '../pages/site.ts'
 
 /** What the deployment has to know about pages and their distribution, as data. `sst.config.ts` creates it. */
 
@@ -69,14 +69,18 @@ export function pageFiles(root: string): PageFile[] {
 export const edgeFunctionCode = (root: string): string => readFileSync(join(root, EDGE_FUNCTION), 'utf8')
 
 /** The headers of pages, in the two groups that CloudFront has. It takes a header of its first group nowhere else. */
-export function sitePolicy(logoUrl: string | undefined) {
+export function sitePolicy(logoUrl: string | undefined, asksPeople: boolean) {
   const {
     'content-security-policy': contentSecurityPolicy = '',
     'referrer-policy': referrerPolicy = '',
     'strict-transport-security': transport = '',
     'x-content-type-options': _,
     ...custom
-  } = pageHeaders({ stripeJs: STRIPE_JS, logo: logoUrl && new URL(logoUrl).origin })
+  } = pageHeaders({
+    stripeJs: STRIPE_JS,
+    logo: logoUrl && new URL(logoUrl).origin,
+    challengeJs: asksPeople ? CHALLENGE_JS : undefined,
+  })
   const override = true
   return {
     securityHeadersConfig: {

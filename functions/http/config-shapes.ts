@@ -4,7 +4,7 @@ import { amountOf } from './money-shapes.ts'
 
 /** What a page must know of the deployment before anybody signs in. */
 export const configShape = <P>(
-  { appName, publishableKey, supportEmail, color, logoUrl, termsUrl, privacyUrl }: Deployment,
+  { appName, publishableKey, supportEmail, color, logoUrl, termsUrl, privacyUrl, challengeKey }: Deployment,
   { catalogue }: PlansVersion,
   offers: readonly Omit<Offer, 'listed'>[],
   password: P,
@@ -16,6 +16,7 @@ export const configShape = <P>(
   password,
   // Bursar has both; no deployment switches either off.
   factors: { totp: true, passkeys: true },
+  challenge: challengeKey === undefined ? null : { provider: 'turnstile' as const, siteKey: challengeKey },
   supportEmail,
   theme: { color: color ?? null, logoUrl: logoUrl ?? null },
   links: { terms: termsUrl ?? null, privacy: privacyUrl ?? null },

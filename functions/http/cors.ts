@@ -5,7 +5,21 @@
  */
 export const cors = {
   methods: ['GET', 'POST', 'PUT', 'DELETE'],
-  headers: ['authorization', 'content-type', 'idempotency-key', 'x-proof-password', 'x-proof-code'],
-  exposeHeaders: ['idempotent-replayed', 'link', 'retry-after', 'www-authenticate'],
+  headers: [
+    'authorization',
+    'content-type',
+    'idempotency-key',
+    'x-proof-password',
+    'x-proof-code',
+    'x-challenge-response',
+  ],
+  exposeHeaders: [
+    'idempotent-replayed',
+    'link',
+    'ratelimit',
+    'ratelimit-policy',
+    'retry-after',
+    'www-authenticate',
+  ],
   maxAgeSeconds: 600,
 } as const

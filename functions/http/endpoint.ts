@@ -14,6 +14,7 @@ import type { Operator } from '../../core/operators/operator.ts'
 import type { Deps } from '../../core/ports.ts'
 import { adminKeyCaller } from './admin-key-caller.ts'
 import { parseBody, RAW_BODY_LIMIT, rawBody } from './body.ts'
+import { requirePerson } from './challenge.ts'
 import type { Customer, KeyCallers } from './customers.ts'
 import { gate } from './gate.ts'
 import { keyCaller } from './key-caller.ts'
@@ -23,7 +24,7 @@ import { type OperatorCaller, operatorCaller, type Signer } from './operator-cal
 import { problemDetails, problems, retryAfterOf, skylinkFailure } from './problems.ts'
 import { checkProof } from './proof.ts'
 import { limitHeaders, rateHeaders } from './rate-headers.ts'
-import { guardsOf, type Need, type Placed, type Row } from './route.ts'
+import { asksPeople, guardsOf, type Need, type Placed, type Row } from './route.ts'
 import { type CookieSession, cookieSession } from './session-cookie.ts'
 import { sourceAddress } from './source-address.ts'
 import { limitSource } from './source-limit.ts'
@@ -157,6 +158,8 @@ export function endpoint<const R extends Placed>(
         const states = await limitSource(row, event.headers, address)
         sourceLimits.set(event, limitHeaders(states))
         requireWithinLimit(states)
+        if (asksPeople(row))
+          await requirePerson(deps as unknown as Deps<'challenge'>, states, event.headers, address)
       }
       // An operator with AWS credentials has no session: each of their requests is signed.
       if (row.proof === 'recent' && asking.session) await checkProof(deps, asking.session, event.headers)

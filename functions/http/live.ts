@@ -44,6 +44,7 @@ function refuseLocalValuesWhenDeployed(): void {
       name.startsWith('AWS_ENDPOINT_URL') ||
       name === 'JWKS_URI' ||
       name === 'STRIPE_API_BASE' ||
+      name === 'TURNSTILE_API_BASE' ||
       env[name]?.includes(LOCAL_MARK),
   )
   if (local) throw new Error(`${local} has a value of the local stack. Remove it from the deployment.`)
@@ -201,6 +202,21 @@ const adapters: Adapters = {
       endpoint: env.AWS_ENDPOINT_URL_EVENTBRIDGE,
       ...caller(),
     }),
+  // Most requests are far from any limit, so nobody asks for an answer.
+  challenge: async () => {
+    const { TURNSTILE_SITE_KEY: siteKey, TURNSTILE_SECRET_KEY: secretKey, TURNSTILE_API_BASE: apiBase } = env
+    if (!siteKey) return { siteKey: undefined, verify: async () => true }
+    if (!secretKey) throw new Error('TURNSTILE_SECRET_KEY is not set. Deploy with npm run deploy.')
+    return lazily<{ secretKey: string; apiBase: string | undefined }, Ports['challenge']>(
+      { secretKey, apiBase },
+      (config) =>
+        import('../../core/adapters/turnstile.ts').then(({ turnstileChallenge }) => ({
+          siteKey,
+          ...turnstileChallenge(config),
+        })),
+      { siteKey },
+    )
+  },
   hooks: async () =>
     (await import('../../core/adapters/hook-sender.ts')).hookSender({
       mayBeLocal: env.AWS_LAMBDA_FUNCTION_NAME === undefined,

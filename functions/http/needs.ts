@@ -221,6 +221,8 @@ export const needs = {
     bigClient: false,
   },
   hooks: { settings: [], grants: [], callsOut: true, bigClient: false },
+  // Its settings are there only where a deployment uses it: `permissions.ts`.
+  challenge: { settings: [], grants: [], callsOut: true, bigClient: true },
 } as const satisfies Record<Need, PortFacts>
 
 /** The settings of every port; `sst.config.ts` has a value for each. */

@@ -40,6 +40,7 @@ const membersOf: Partial<Record<ErrorCode, Members>> = {
   key_budget_exhausted: { ...spending, retryAfter: z.optional(whole) },
   over_burst: spending,
   rate_limited: spending,
+  challenge_required: { siteKey: text },
   insufficient_scope: { missing: z.array(z.string()) },
   too_few_units: { left: z.int() },
   too_little_credit: { creditCents: z.int() },

@@ -79,6 +79,12 @@ export const problems: Record<ErrorCode, Problem> = {
     detail:
       'Too many requests of this kind came from your network address within an hour. Try again after the time in Retry-After.',
   },
+  challenge_required: {
+    status: 403,
+    title: 'Challenge required',
+    detail:
+      'Many requests have come from your network. Show that a person asks: send the answer to the challenge of `siteKey` in X-Challenge-Response.',
+  },
   unauthorized: { status: 401, title: 'Not authorised', detail: 'Send a valid access token.' },
   token_expired: {
     status: 401,

@@ -37,6 +37,10 @@ export const PROOF_GUARDS = ['password', 'code', 'vault'] as const satisfies Gua
 export const guardsOf = ({ guards = [], proof }: Pick<Row, 'guards' | 'proof'>): readonly Guard[] =>
   proof === 'recent' ? [...new Set([...guards, ...PROOF_GUARDS])] : guards
 
+/** Whether a row may ask strangers to show that they are no program: where they make accounts or mails, or try passwords. */
+export const asksPeople = ({ guards, needs }: Pick<Row, 'guards' | 'needs'>): boolean =>
+  guards !== undefined && needs.includes('challenge')
+
 /** One endpoint as pure data: everything that is known about the endpoint before its handler runs. */
 export type Row = CustomerRow | OperatorRow | AdminKeyRow
 

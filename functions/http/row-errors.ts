@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../core/errors.ts'
-import { guardsOf, isRead, type Placed } from './route.ts'
+import { asksPeople, guardsOf, isRead, type Placed } from './route.ts'
 
 /**
  * Every error code that an endpoint can answer: those of its row, and those of the stack around the handler.
@@ -13,6 +13,7 @@ export function errorsOf(row: Placed): ErrorCode[] {
   if (row.auth === 'operator') codes.push('operator_refused', 'operator_sign_in_required')
   if (row.auth === 'admin-key') codes.push('admin_key_refused', 'operator_refused')
   if (row.proof === 'recent') codes.push(...proofErrors)
+  if (asksPeople(row)) codes.push('challenge_required')
   if (guardsOf(row).length > 0) codes.push('too_many_requests')
   if (row.auth === 'key') {
     codes.push('unauthorized', 'account_deactivated', 'account_suspended')

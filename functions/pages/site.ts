@@ -40,7 +40,12 @@ export interface Addresses {
   stripeJs: string
   /** The origin of the logo, if that is not this one. */
   logo?: string | undefined
+  /** The script that shows a challenge, where people are asked for one. */
+  challengeJs?: string | undefined
 }
+
+/** Where Cloudflare serves the script of Turnstile. */
+export const CHALLENGE_JS = 'https://challenges.cloudflare.com/turnstile/v0/api.js'
 
 /** Where Stripe serves the version of Stripe.js that belongs to the API version in use. */
 export const STRIPE_JS = 'https://js.stripe.com/endive/stripe.js'
@@ -49,16 +54,24 @@ export const STRIPE_JS = 'https://js.stripe.com/endive/stripe.js'
  * The headers of every page. Scripts and styles come from this origin alone, except Stripe.js, which Stripe allows nobody
  * to host; nothing inline runs. https://docs.stripe.com/security/guide#content-security-policy
  */
-export function pageHeaders({ stripeJs, logo }: Addresses): Record<string, string> {
+export function pageHeaders({ stripeJs, logo, challengeJs }: Addresses): Record<string, string> {
   const stripe = stripeJs === STRIPE_JS
   const sources = (...own: (string | false | undefined)[]) => own.filter(Boolean).join(' ')
   const policy = {
     'default-src': "'none'",
-    'script-src': sources("'self'", stripe && 'https://js.stripe.com https://*.js.stripe.com'),
+    'script-src': sources(
+      "'self'",
+      stripe && 'https://js.stripe.com https://*.js.stripe.com',
+      challengeJs && new URL(challengeJs).origin,
+    ),
     'style-src': "'self'",
     'img-src': sources("'self'", 'data:', logo),
     'connect-src': sources("'self'", stripe && 'https://api.stripe.com'),
-    'frame-src': stripe ? 'https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com' : "'none'",
+    'frame-src':
+      sources(
+        stripe && 'https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com',
+        challengeJs && new URL(challengeJs).origin,
+      ) || "'none'",
     'manifest-src': "'self'",
     'form-action': "'self'",
     'base-uri': "'none'",

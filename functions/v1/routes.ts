@@ -355,6 +355,7 @@ const config = z.object({
   trialUnits: z.number(),
   password: z.object({ minLength: z.number(), maxLength: z.number(), symbols: z.string() }),
   factors: z.object({ totp: z.boolean(), passkeys: z.boolean() }),
+  challenge: z.nullable(z.object({ provider: z.literal('turnstile'), siteKey: z.string() })),
   supportEmail: z.string(),
   theme: z.object({ color: z.nullable(z.string()), logoUrl: link }),
   links: z.object({ terms: link, privacy: link }),
@@ -431,7 +432,7 @@ export const v1 = place('v1', {
     body: z.strictObject({ name: partOfName, surname: partOfName, email, password }),
     responses: { 201: null },
     errors: ['email_taken', 'password_refused', 'password_locked'],
-    needs: ['table', 'identity', 'keyring', 'mail'],
+    needs: ['table', 'identity', 'keyring', 'mail', 'challenge'],
   },
   activate: {
     routes: ['POST /v1/auth/activate'],
@@ -464,7 +465,7 @@ export const v1 = place('v1', {
       'account_deactivated',
       'account_suspended',
     ],
-    needs: ['table', 'identity', 'secrets', 'keyring', 'totp', 'passkeys', 'passwordHashes'],
+    needs: ['table', 'identity', 'secrets', 'keyring', 'totp', 'passkeys', 'passwordHashes', 'challenge'],
   },
   refresh: {
     routes: ['POST /v1/auth/refresh'],
@@ -566,7 +567,7 @@ export const v1 = place('v1', {
     body: z.strictObject({ email }),
     responses: { 204: null },
     errors: [],
-    needs: ['table', 'keyring'],
+    needs: ['table', 'keyring', 'challenge'],
   },
   setFlags: {
     routes: ['PUT /v1/user/flags'],
@@ -645,7 +646,7 @@ export const v1 = place('v1', {
     body: z.strictObject({ email }),
     responses: { 204: null },
     errors: [],
-    needs: ['table', 'keyring'],
+    needs: ['table', 'keyring', 'challenge'],
   },
   resetPassword: {
     routes: ['GET /v1/user/resetPassword', 'PUT /v1/user/resetPassword'],
@@ -805,7 +806,7 @@ export const v1 = place('v1', {
     body: z.strictObject({ email }),
     responses: { 204: null },
     errors: [],
-    needs: ['table', 'keyring'],
+    needs: ['table', 'keyring', 'challenge'],
   },
   beginRecovery: {
     routes: ['POST /v1/auth/recovery'],

@@ -35,7 +35,7 @@ const mailsTo = (email: string, subject: string) =>
 async function observed(asking: () => Promise<TestAnswer>) {
   app.resetCalls()
   const { status, headers, text } = await asking()
-  const { date, 'apigw-requestid': id = '', ...rest } = Object.fromEntries(headers)
+  const { date, ratelimit, 'apigw-requestid': id = '', ...rest } = Object.fromEntries(headers)
   return { status, headers: rest, text: text.replaceAll(id, '<id>'), calls: app.calls() }
 }
 

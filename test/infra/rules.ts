@@ -203,6 +203,7 @@ function allowed(graph: Graph, { name, needs, table, background, job, row }: Exp
     webhooks: [],
     renewals: on(functionArn(graph, 'jobs-renew'), 'lambda', ['InvokeFunction']),
     events: on(arn('events', `event-bus/${busOf(graph)}`), 'events', ['PutEvents']),
+    challenge: [],
   }
   return [
     ...on(`${logArn(graph, name)}:*`, 'logs', ['CreateLogStream', 'PutLogEvents']),
@@ -449,6 +450,7 @@ const BY_NEED: Record<Need, readonly string[]> = {
   renewals: ['RENEWAL_FUNCTION'],
   events: ['EVENT_BUS'],
   hooks: [],
+  challenge: [],
 }
 
 const functions: Rule = (graph) => [

@@ -24,6 +24,7 @@ describe('settings', () => {
       publishableKey: 'pk_live_51NotReal',
       pageSettings: '{"supportEmail":"no-reply@mail.acme.io"}',
       logoUrl: undefined,
+      challengeKey: undefined,
       site: {},
     })
   })
@@ -96,6 +97,20 @@ describe('settings', () => {
       logoUrl: 'https://cdn.acme.io/logo-2.svg?v=3',
       termsUrl: 'https://acme.io/terms#short',
     })
+  })
+
+  test('ask nobody for an answer to a challenge unless a widget is named, whose secret must then be set', () => {
+    const TURNSTILE_SITE_KEY = '0x4AAAAAAAnotReal'
+    expect(settings({ TURNSTILE_SITE_KEY }).challengeKey).toBe(TURNSTILE_SITE_KEY)
+    expect(JSON.parse(settings({ TURNSTILE_SITE_KEY }).pageSettings).challengeKey).toBe(TURNSTILE_SITE_KEY)
+    expect(() => settings({ TURNSTILE_SITE_KEY: 'a key' })).toThrow(/^TURNSTILE_SITE_KEY is no site key/)
+    const check = (secret: Record<string, string>) =>
+      checkSecrets(settings({ TURNSTILE_SITE_KEY }), { ...environmentFor('production'), ...secret })
+    expect(() => check({})).toThrow(/^TurnstileSecretKey is not set\. Set it: npm run sst -- secret set/)
+    expect(() => check({ SST_SECRET_TurnstileSecretKey: 'no' })).toThrow(
+      /^TurnstileSecretKey must be the secret key/,
+    )
+    check({ SST_SECRET_TurnstileSecretKey: '0x4AAAAAAAnotRealEither' })
   })
 
   test('allow no origin unless one is named', () => {

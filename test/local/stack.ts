@@ -23,6 +23,7 @@ import { type Invocation, type LambdaApiDouble, startLambdaApi } from './lambda-
 import { type MailDouble, startMail } from './mail.ts'
 import type { MailEvent } from './mail-events.ts'
 import { type StripeDouble, startStripe } from './stripe.ts'
+import { startTurnstile, TURNSTILE_SECRET, type TurnstileDouble } from './turnstile.ts'
 
 /** All services that the functions call, on loopback. */
 export interface Stack {
@@ -34,6 +35,8 @@ export interface Stack {
   events: EventBusDouble
   /** Undefined when the stack talks to Stripe's test mode. */
   stripe: StripeDouble | undefined
+  /** Undefined unless TURNSTILE_SITE_KEY is set, as on a deployment. */
+  challenge: TurnstileDouble | undefined
   tableName: string
   /** The environment that a deployment would give its functions. */
   env: Record<Setting, string> & Record<string, string>
@@ -136,6 +139,7 @@ async function startParts(
   const kms = await started(startKms(file('kms.json')))
   const lambda = await started(startLambdaApi(options.onInvoke))
   const events = await started(startEventBus({ nowMs, ...file('events.json') }))
+  const challenge = process.env.TURNSTILE_SITE_KEY ? await started(startTurnstile()) : undefined
   const stripe =
     testMode === undefined ? await started(startPayments(options, file('stripe.json'))) : undefined
   if (!stripe) onStep('Stripe      (test mode; forward its events with the Stripe CLI, see the README)')
@@ -166,8 +170,9 @@ async function startParts(
     STAGE: LOCAL_STAGE,
     PAGE_SETTINGS: pages,
     ...(testMode ?? doubleOf(stripe)),
+    ...(challenge && { TURNSTILE_SECRET_KEY: TURNSTILE_SECRET, TURNSTILE_API_BASE: challenge.url }),
   }
-  return { dynamo, cognito, mail, kms, lambda, events, stripe, tableName, env }
+  return { dynamo, cognito, mail, kms, lambda, events, stripe, challenge, tableName, env }
 }
 
 /**

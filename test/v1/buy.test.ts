@@ -330,7 +330,7 @@ describe('409', () => {
     app.resetCalls()
     refused(await buy(app, person), 'no_bundle')
     expect(app.calls().stripe).toEqual({})
-    expect(outsideCalls(app)).toEqual({ Query: 1 })
+    expect(outsideCalls(app)).toEqual({ Query: 1, UpdateItem: 1 })
   })
 
   test('no_card after the last card was removed', async () => {

@@ -132,7 +132,7 @@ describe('the link to allow more', () => {
 describe('400', () => {
   const rubbish = 'A'.repeat(54)
 
-  test('a code that is made up, changed or of no account: one answer, without a call to the table', async () => {
+  test('a code that is made up, changed or of no account: one answer, and only the tries are counted', async () => {
     const person = await newBuyer(app)
     const [code = ''] = await codes(person, 'stop')
     app.resetCalls()
@@ -141,7 +141,7 @@ describe('400', () => {
       expectError(v1.useRenewalLink, await open(changed), 'invalid_code')
     }
     expectError(v1.useRenewalLink, await open(rubbish), 'invalid_code')
-    expect(app.calls().dynamodb).toEqual({})
+    expect(app.calls().dynamodb).toEqual({ UpdateItem: 9 })
     expect((await renewalOf(person)).state).toBe('on')
   })
 
