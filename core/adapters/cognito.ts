@@ -11,7 +11,7 @@ import {
   GetTokensFromRefreshTokenCommand,
   RevokeTokenCommand,
 } from '@aws-sdk/client-cognito-identity-provider'
-import { DomainError } from '../errors.ts'
+import { DomainError, rateLimited } from '../errors.ts'
 import type { Identity, Tokens } from '../ports.ts'
 import { clientLimits } from './client-limits.ts'
 
@@ -172,6 +172,7 @@ async function askCognito<T, U>(answer: Promise<T>, refused: (error: Error) => U
     return await answer
   } catch (error) {
     if (!(error instanceof Error)) throw error
+    if (isThrottle(error)) throw rateLimited({ scope: 'all', retryAfterSeconds: undefined }, error)
     if (isInconclusive(error)) throw new DomainError('temporarily_unavailable', { cause: error })
     return refused(error)
   }
@@ -200,11 +201,13 @@ function refusedPassword(absentUser: 'not_found' | 'temporarily_unavailable'): (
   }
 }
 
+/** Cognito has refused the call before it did anything. */
+const isThrottle = ({ name }: Error): boolean =>
+  name === 'TooManyRequestsException' || name === 'ThrottlingException'
+
 const transientNames = new Set([
   'TimeoutError',
-  'TooManyRequestsException',
   'LimitExceededException',
-  'ThrottlingException',
   'InternalErrorException',
   // Our triggers never refuse a user by failing; if one fails, it is broken or throttled.
   'UnexpectedLambdaException',

@@ -1,54 +1,22 @@
 import * as z from 'zod/mini'
 import { type RateLimit, rateLimited, rateLimitOf } from '../errors.ts'
+import { type Call, callingThrough, patiently } from '../limits/patience.ts'
 import type { Clock, MoneyDeps, Payments } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Item } from '../table/table.ts'
 import { type Buckets, bucketOf, reserveCalls, slowDown, stepOf, stripeLimits } from './rate-budget.ts'
 
-/** Calls a method of the provider by name. */
-type Call = (method: string, call: () => Promise<unknown>) => Promise<unknown>
-
-/** The same provider, whose calls over the network all go through `around`. */
-const callingThrough = (payments: Payments, around: Call): Payments =>
-  new Proxy(payments, {
-    get(target, name) {
-      const call = Reflect.get(target, name)
-      // `readEvent` checks a signature and calls nobody.
-      if (typeof call !== 'function' || name === 'readEvent') return call
-      return (...args: unknown[]) => around(String(name), () => Reflect.apply(call, target, args))
-    },
-  })
-
-// --- Requests and webhooks ---
-
-/** Waits before a refused call is repeated while somebody waits for the answer, ms; `JITTER` varies them. */
-const SHORT_WAITS_MS = [300, 800, 1600]
-const JITTER = 0.5
-
-/** A longer `Retry-After` than this is left to the caller, seconds. */
-const SHORT_SECONDS = 2
+/** The one method of the provider that calls nobody: it checks a signature. */
+const LOCAL = ['readEvent']
 
 /**
- * The provider for requests and webhooks: a call that a rate limit refused is repeated for three seconds at
- * most, then its error says when to try again. Requests take no part in the jobs' budget, which leaves room
- * for them; webhooks are bounded by their reserved concurrency, and each that waits here makes no other call.
+ * The provider for requests and webhooks, which wait a moment for a busy provider. Requests take no part in the jobs'
+ * budget, which leaves room for them; webhooks are bounded by their reserved concurrency, and each that waits here makes
+ * no other call.
  */
 export const patientPayments = (payments: Payments, clock: Clock): Payments =>
-  callingThrough(payments, async (_method, call) => {
-    for (const waitMs of SHORT_WAITS_MS) {
-      try {
-        return await call()
-      } catch (error) {
-        const limit = rateLimitOf(error)
-        const seconds = limit?.retryAfterSeconds ?? 0
-        if (!limit || seconds > SHORT_SECONDS) throw error
-        const jitterMs = (clock.nowMs() % 1000) * (waitMs / 1000) * JITTER
-        await clock.wait(Math.max(waitMs + jitterMs, seconds * 1000))
-      }
-    }
-    return call()
-  })
+  callingThrough(payments, patiently(clock), LOCAL)
 
 // --- Jobs ---
 
@@ -162,7 +130,7 @@ export function pacedPayments(
 
   let beginning: Promise<boolean> = Promise.resolve(true)
   return {
-    payments: callingThrough(payments, callPaced),
+    payments: callingThrough(payments, callPaced, LOCAL),
     ready() {
       beginning = beginning.then(mayBegin)
       return beginning

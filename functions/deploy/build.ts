@@ -98,6 +98,10 @@ const optionalModules: Record<string, { name: string; isUnusedBy: (row: Placed) 
     isUnusedBy: (row) => guardsOf(row).length === 0,
   },
   'functions/http/challenge.ts': { name: 'requirePerson', isUnusedBy: (row) => !asksPeople(row) },
+  'functions/http/vault-turn.ts': {
+    name: 'takeTurns',
+    isUnusedBy: ({ needs }) => !needs.includes('identity'),
+  },
   'functions/http/session-cookie.ts': {
     name: 'cookieSession',
     isUnusedBy: ({ sessionCookie }) => !sessionCookie,

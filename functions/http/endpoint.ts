@@ -29,6 +29,7 @@ import { type CookieSession, cookieSession } from './session-cookie.ts'
 import { sourceAddress } from './source-address.ts'
 import { limitSource } from './source-limit.ts'
 import { validate } from './validate.ts'
+import { takeTurns } from './vault-turn.ts'
 
 type Event = APIGatewayProxyEventV2WithRequestContext<
   APIGatewayEventRequestContextV2 & {
@@ -127,7 +128,8 @@ export function endpoint<const R extends Placed>(
 ) {
   // The ports open during init, when Lambda gives the full CPU. A missing setting is logged here by name;
   // requests only get a 500.
-  const ports = live(row.needs as readonly Need[])
+  const opened = live(row.needs as readonly Need[])
+  const ports = row.needs.includes('identity') ? opened.then((all) => takeTurns(row, all)) : opened
   ports.catch((error: Error) => {
     print({ level: 'fatal', route: routeOf(row), message: error.message })
   })

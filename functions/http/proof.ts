@@ -2,6 +2,7 @@ import * as z from 'zod/mini'
 import type { SessionCaller } from '../../core/account/account.ts'
 import { twofa, typedPassword } from '../../core/account/fields.ts'
 import { proveRequest, requireRecentSession } from '../../core/credentials/proof.ts'
+import { vaultForCustomers } from '../../core/limits/vault-turn.ts'
 import type { Deps } from '../../core/ports.ts'
 import { live } from './live.ts'
 import { optionalField } from './optional-field.ts'
@@ -31,7 +32,11 @@ export async function checkProof(
   })
   if (password === undefined && code === undefined) return requireRecentSession(deps, caller)
   const ports = await live(PROOF_NEEDS, 'InProofs')
-  await proveRequest({ ...ports, log: deps.log, origin: deps.origin }, caller, { password, twofa: code })
+  const identity = vaultForCustomers(ports.identity, ports.clock)
+  await proveRequest({ ...ports, identity, log: deps.log, origin: deps.origin }, caller, {
+    password,
+    twofa: code,
+  })
 }
 
 /**
