@@ -26,7 +26,8 @@ export interface Ports {
   passkeys: Passkeys
   passwordHashes: PasswordHashes
   payments: Payments
-  webhooks: WebhookConfig
+  paymentScope: PaymentScope
+  webhookSecrets: WebhookSecrets
   renewals: Renewals
   events: Events
   hooks: Hooks
@@ -40,7 +41,7 @@ export type Deps<N extends keyof Ports = 'clock'> = Pick<Ports, N | 'clock' | 'i
 }
 
 /** The ports of everything that charges, holds or gives back money. */
-export type MoneyDeps = Deps<'table' | 'payments' | 'webhooks'>
+export type MoneyDeps = Deps<'table' | 'payments' | 'paymentScope'>
 
 /** Tells the time, and waits. */
 export interface Clock {
@@ -609,10 +610,11 @@ export interface SignedWebhook {
   nowMs: number
 }
 
-/** Settings by which an incoming event is checked. */
-export interface WebhookConfig {
-  /** Every signing secret that is valid now. */
-  secrets: readonly string[]
+/** Every secret with which the provider may sign an event now; two during a rotation. */
+export type WebhookSecrets = readonly string[]
+
+/** By what this deployment knows its own payments and events among those of one account at the provider. */
+export interface PaymentScope {
   /** Whether this deployment takes real money. */
   livemode: boolean
   /** The deployment's name, which every payment carries in its metadata. */

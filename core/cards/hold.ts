@@ -4,7 +4,7 @@
 
 import * as z from 'zod/mini'
 import type { Account, Profile } from '../account/account.ts'
-import type { Deps, NewPayment, Payment, WebhookConfig } from '../ports.ts'
+import type { Deps, NewPayment, Payment, PaymentScope } from '../ports.ts'
 import { CURRENCY } from '../purchases/catalogue.ts'
 import { holdAmount } from '../purchases/currencies.ts'
 import { expr } from '../table/expression.ts'
@@ -111,7 +111,7 @@ export function endedHold(
 /** The literal parameters of a hold's payment. A retry sends the same parameters. */
 export const holdPayment = (
   { id, accountId, asked, customerId, amountCents, currency }: Hold,
-  { stage }: WebhookConfig,
+  { stage }: PaymentScope,
 ): NewPayment => ({
   purpose: 'hold',
   amountCents,
@@ -135,7 +135,7 @@ export function holdOf(payment: Payment): { accountId: string; holdId: string } 
  * Whether a payment matches its hold in every detail that concerns money. As with purchases, metadata counts
  * only as long as no payment id is stored.
  */
-export const isPaymentOfHold = (payment: Payment, hold: Hold, { livemode, stage }: WebhookConfig): boolean =>
+export const isPaymentOfHold = (payment: Payment, hold: Hold, { livemode, stage }: PaymentScope): boolean =>
   payment.amountCents === hold.amountCents &&
   payment.currency === hold.currency.toLowerCase() &&
   payment.customerId === hold.customerId &&

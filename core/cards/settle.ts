@@ -51,7 +51,7 @@ export async function settleHold(
   }
   const step = decideStep('hold', {
     payment,
-    matches: isPaymentOfHold(payment, hold, deps.webhooks),
+    matches: isPaymentOfHold(payment, hold, deps.paymentScope),
     isLeased: isLeased(deps, hold),
     hasLapsed,
     canAuthenticate: false,

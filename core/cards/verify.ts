@@ -307,7 +307,7 @@ async function endUnaskedHold(
  *   not know the customer
  */
 async function createHoldPayment(deps: MoneyDeps, hold: Hold): Promise<Hold | undefined> {
-  const payment = await deps.payments.createPayment(holdPayment(hold, deps.webhooks))
+  const payment = await deps.payments.createPayment(holdPayment(hold, deps.paymentScope))
   if (payment.status === 'refused') {
     await closeHold(deps, hold)
     await uncountCardAttempt(deps, hold.accountId, hold.createdAtMs)

@@ -243,7 +243,7 @@ async function endUnaskedSignup(
 async function lostPayment(deps: MoneyDeps, purchase: Purchase): Promise<Payment | undefined> {
   if (isLeased(deps, purchase)) return undefined
   return (await paymentsOfPurchase(deps, purchase)).find(
-    (payment) => payment.status !== 'canceled' && isPaymentOfPurchase(payment, purchase, deps.webhooks),
+    (payment) => payment.status !== 'canceled' && isPaymentOfPurchase(payment, purchase, deps.paymentScope),
   )
 }
 
@@ -252,7 +252,7 @@ async function lostPayment(deps: MoneyDeps, purchase: Purchase): Promise<Payment
  * has a key of its own.
  */
 function paymentOrder(deps: MoneyDeps, purchase: Purchase): NewPayment {
-  const order = paymentFor(purchase, deps.webhooks)
+  const order = paymentFor(purchase, deps.paymentScope)
   if (isLeased(deps, purchase)) return order
   const minutes = Math.floor((deps.clock.nowMs() - purchase.createdAtMs) / MINUTE_MS)
   return { ...order, idempotencyKey: `${order.idempotencyKey}_${minutes}` }

@@ -28,10 +28,11 @@ export async function ownerOfPayment(deps: MoneyDeps, payment: Payment): Promise
   const recorded = await recordedPurchase(deps, payment.id)
   if (recorded) return { kind: 'purchase', purchase: recorded }
   // Neither has an id yet: its request is about to save it, or crashed before.
-  if (purchase && isPaymentOfPurchase(payment, purchase, deps.webhooks)) return { kind: 'purchase', purchase }
-  if (hold && isPaymentOfHold(payment, hold, deps.webhooks)) return { kind: 'hold', hold }
+  if (purchase && isPaymentOfPurchase(payment, purchase, deps.paymentScope))
+    return { kind: 'purchase', purchase }
+  if (hold && isPaymentOfHold(payment, hold, deps.paymentScope)) return { kind: 'hold', hold }
   const { stage, account } = payment.metadata
-  if (stage !== undefined && stage !== deps.webhooks.stage) return { kind: 'foreign' }
+  if (stage !== undefined && stage !== deps.paymentScope.stage) return { kind: 'foreign' }
   // Customers belong to one deployment, so the customer proves a payment of before there were stages.
   const customersAccount = stage === undefined ? await ownerOf(deps, payment.customerId) : undefined
   const isOfStage = stage !== undefined || (account !== undefined && account === customersAccount)

@@ -9,7 +9,7 @@ import type { Profile } from '../account/account.ts'
 import type { Redeemable } from '../coupons/redeem.ts'
 import { unitsText } from '../notifications/amounts.ts'
 import { type Bundle, bundleTerms, type Terms, termsSchema } from '../plans/terms.ts'
-import type { Deps, NewPayment, Payment, WebhookConfig } from '../ports.ts'
+import type { Deps, NewPayment, Payment, PaymentScope } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
@@ -192,7 +192,7 @@ export const planOf = ({ plan, units, amountCents: priceCents, currency }: Purch
 /** The literal parameters of the purchase's payment: a retry sends the same parameters. */
 export const paymentFor = (
   { id, accountId, kind, bundle, units, amountCents, currency, customerId, asked, receiptEmail }: Purchase,
-  { stage }: WebhookConfig,
+  { stage }: PaymentScope,
 ): NewPayment => ({
   purpose: purposeOf(kind),
   amountCents,
@@ -239,7 +239,7 @@ export function purchaseOf(
 export const isPaymentOfPurchase = (
   payment: Payment,
   purchase: Purchase,
-  { livemode, stage }: WebhookConfig,
+  { livemode, stage }: PaymentScope,
 ): boolean =>
   payment.amountCents === purchase.amountCents &&
   (payment.status !== 'succeeded' || payment.receivedCents === purchase.amountCents) &&

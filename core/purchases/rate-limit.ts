@@ -44,10 +44,10 @@ const OBJECT_WAIT_MS = 500
  * @returns the provider, and `ready` for the run.
  */
 export function pacedPayments(
-  { payments, clock, table, webhooks }: MoneyDeps,
+  { payments, clock, table, paymentScope }: MoneyDeps,
   untilMs: number,
 ): { payments: Payments; ready(): Promise<boolean> } {
-  const limits = stripeLimits(webhooks.livemode)
+  const limits = stripeLimits(paymentScope.livemode)
   const budget = sharedBudget({ table, clock })
   /** Calls that wait for their turn, by method; a call gets its time only when those before it have gone. */
   const waiting = new Map<string, number>()

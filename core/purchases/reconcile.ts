@@ -223,7 +223,7 @@ async function verdictOnPurchase(deps: MoneyDeps, payment: Payment, purchase: Pu
   if (purchase.state !== 'credited')
     return isPaid ? unlessReturned(deps, payment, UNCREDITED) : cancelLeft(deps, payment)
   if (!isPaid) return { alarm: 'credited, but not charged; check the ledger of the account' }
-  return isPaymentOfPurchase(payment, purchase, deps.webhooks)
+  return isPaymentOfPurchase(payment, purchase, deps.paymentScope)
     ? 'agrees'
     : { alarm: 'differs from its purchase; compare amount, currency, customer and metadata' }
 }

@@ -139,13 +139,13 @@ function toAnswer(made: Awaited<ReturnType<MoneyDeps['payments']['createRefund']
 const KEY_MS = 23 * HOUR_MS
 
 /** The literal parameters: equal for every try, except that each day has a key of its own. */
-function orderOf({ clock, webhooks }: MoneyDeps, refund: OrderedRefund): NewRefund {
+function orderOf({ clock, paymentScope }: MoneyDeps, refund: OrderedRefund): NewRefund {
   const { id, accountId, purchaseId, paymentId, amountCents, createdAtMs } = refund
   const day = Math.max(0, Math.floor((clock.nowMs() - createdAtMs) / KEY_MS))
   return {
     paymentId,
     amountCents,
-    metadata: { account: accountId, purchase: purchaseId, refund: id, stage: webhooks.stage },
+    metadata: { account: accountId, purchase: purchaseId, refund: id, stage: paymentScope.stage },
     idempotencyKey: day === 0 ? `refund_${id}` : `refund_${id}_${day}`,
   }
 }

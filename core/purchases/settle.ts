@@ -52,7 +52,7 @@ export async function settlePurchase(
   if (!isOpen(purchase)) return endedOutcome(deps, purchase, eventDone)
   const step = decideStep('purchase', {
     payment,
-    matches: isPaymentOfPurchase(payment, purchase, deps.webhooks),
+    matches: isPaymentOfPurchase(payment, purchase, deps.paymentScope),
     isLeased: isLeased(deps, purchase),
     hasLapsed,
     canAuthenticate: needsCustomer(purchase, payment),

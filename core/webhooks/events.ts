@@ -5,7 +5,7 @@ import { applyFraudReport, fraudReportOf, isFraudDispute, warningNews } from '..
 import { releaseHold, settleHold } from '../cards/settle.ts'
 import { syncCard } from '../cards/sync.ts'
 import { DomainError } from '../errors.ts'
-import type { Charge, MoneyDeps, Payment, PaymentEvent } from '../ports.ts'
+import type { Charge, Deps, MoneyDeps, Payment, PaymentEvent } from '../ports.ts'
 import { finishPurchase } from '../purchases/credit.ts'
 import { ownerOfPayment } from '../purchases/payment-owner.ts'
 import type { Purchase } from '../purchases/purchase.ts'
@@ -49,11 +49,11 @@ const COVERED_BY_PAYMENT = new Set(['charge.succeeded', 'charge.failed', 'charge
  *   test) or of another account; `temporarily_unavailable` if the object cannot be read
  */
 export async function receiveWebhook(
-  deps: MoneyDeps,
+  deps: MoneyDeps & Deps<'webhookSecrets'>,
   webhook: { body: Uint8Array; signature: string | undefined },
 ): Promise<void> {
   const nowMs = deps.clock.nowMs()
-  const event = await deps.payments.readEvent({ ...webhook, secrets: deps.webhooks.secrets, nowMs })
+  const event = await deps.payments.readEvent({ ...webhook, secrets: deps.webhookSecrets, nowMs })
   if (!event || !isOurs(deps, event)) throw new DomainError('webhook_refused')
   await processEvent(deps, event)
 }
@@ -116,7 +116,7 @@ const eventDoneWrites = (deps: MoneyDeps, event: PaymentEvent): Write[] => {
 const doneKey = (event: PaymentEvent) => keys.event(`stripe:${event.id}`)
 
 const isOurs = (deps: MoneyDeps, event: PaymentEvent): boolean =>
-  event.livemode === deps.webhooks.livemode && event.account === undefined
+  event.livemode === deps.paymentScope.livemode && event.account === undefined
 
 /** Does an event's work, unless it is done already. @returns whether there was work to do. */
 async function processEvent(deps: MoneyDeps, event: PaymentEvent): Promise<boolean> {

@@ -43,7 +43,7 @@ export const admin = place('admin', {
     body: onlyReason,
     responses: { 200: emcpUser },
     errors: ['not_found', 'conflict'],
-    needs: ['table', 'keyring', 'payments', 'webhooks'],
+    needs: ['table', 'keyring', 'payments', 'paymentScope'],
   },
   activateUser: {
     routes: ['PUT /admin/api/users/{id}/activate'],

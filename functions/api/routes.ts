@@ -101,7 +101,7 @@ export const api = place('api', {
     responses: { 200: message },
     errors: ['conflict'],
     refusalAfter: 'account_deactivated',
-    needs: ['table', 'payments', 'webhooks'],
+    needs: ['table', 'payments', 'paymentScope'],
   },
   restore: {
     routes: ['POST /api/users/restore'],
@@ -147,7 +147,7 @@ export const api = place('api', {
       202: z.object({ status: z.literal('pending'), ...replay }),
     },
     errors: [...proveCardErrors],
-    needs: ['table', 'payments', 'webhooks', 'renewals', 'keyring'],
+    needs: ['table', 'payments', 'paymentScope', 'renewals'],
   },
   listPaymentMethods: {
     routes: ['GET /api/users/current/list-payment-methods'],

@@ -52,7 +52,7 @@ export async function reachableCode(fn: Deployed): Promise<string> {
  * ports, and constants that are then unused. Creating a schema takes time at start, and esbuild cannot know
  * that it has no side effect.
  */
-function onlyWhatIsUsed(fn: Deployed): Plugin {
+export function onlyWhatIsUsed(fn: Deployed): Plugin {
   const row = rows.find(({ dialect, file }) => `${dialect}-${file}` === fn.name)
   return {
     name: 'only-what-is-used',
@@ -66,13 +66,24 @@ function onlyWhatIsUsed(fn: Deployed): Plugin {
         const module = relative(ROOT, path)
         const optional = optionalModules[module]
         if (row && optional?.isUnusedBy(row)) return { contents: stubOf(optional.name) }
-        const source = readFileSync(path, 'utf8')
-        if (module === LIVE)
-          return { contents: importStatically(removeUnused(source, { table: /^\{/, names: adaptersOf(fn) })) }
-        return { contents: removeUnused(source, row && usedTableOf(module, row)) }
+        if (module === LIVE) {
+          const live = removeUnused(readFileSync(path, 'utf8'), { table: /^\{/, names: adaptersOf(fn) })
+          return { contents: importStatically(live) }
+        }
+        const used = row && usedTableOf(module, row)
+        return { contents: used ? removeUnused(readFileSync(path, 'utf8'), used) : withoutTable(path) }
       })
     },
   }
+}
+
+/** The code of modules without a table, which is the same in every bundle, by their paths. */
+const withoutTables = new Map<string, string>()
+
+function withoutTable(path: string): string {
+  const code = withoutTables.get(path) ?? removeUnused(readFileSync(path, 'utf8'), undefined)
+  withoutTables.set(path, code)
+  return code
 }
 
 /**

@@ -25,8 +25,8 @@ export function environmentOf({ kind, needs }: Deployed): Setting[] {
 export const asksForAnswers = ({ needs }: Deployed): boolean => needs.includes('challenge')
 
 /**
- * Whether a function counts and notes where its requests come from, which the distribution of a stage tells it. It then
- * has the setting `EDGE_SECRET`.
+ * Whether a function counts, notes or compares where its requests come from, which the distribution of a stage tells it.
+ * It then has the setting `EDGE_SECRET`. A function that only reads does nothing of the kind.
  */
-export const seesCallers = ({ kind, needs }: Deployed): boolean =>
-  kind === 'endpoint' && needs.includes('table')
+export const seesCallers = ({ kind, needs, table }: Deployed): boolean =>
+  kind === 'endpoint' && needs.includes('table') && table !== 'read'

@@ -184,12 +184,9 @@ const adapters: Adapters = {
       (config) =>
         import('../../core/adapters/stripe.ts').then(({ stripePayments }) => stripePayments(config)),
     ),
-  webhooks: async () => ({
-    secrets: stripeSetting('STRIPE_WEBHOOK_SECRETS', setting('STAGE')).split(','),
-    // A restricted key (rk_…) names its mode as a secret key does.
-    livemode: /^[sr]k_live_/.test(stripeSetting('STRIPE_SECRET_KEY', setting('STAGE'))),
-    stage: setting('STAGE'),
-  }),
+  // A key of another mode than the stage's does not start: `stripeSetting`.
+  paymentScope: async () => ({ livemode: modeOf(setting('STAGE')) === 'live', stage: setting('STAGE') }),
+  webhookSecrets: async () => stripeSetting('STRIPE_WEBHOOK_SECRETS', setting('STAGE')).split(','),
   renewals: async () =>
     (await import('../../core/adapters/lambda-renewals.ts')).lambdaRenewals({
       functionName: setting('RENEWAL_FUNCTION'),

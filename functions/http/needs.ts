@@ -201,8 +201,10 @@ export const needs = {
     bigClient: true,
     adapters: { endpoint: 'payments', background: 'paymentsInJobs' },
   },
-  webhooks: {
-    settings: ['STRIPE_WEBHOOK_SECRETS', 'STRIPE_SECRET_KEY', 'STAGE'],
+  paymentScope: { settings: ['STAGE'], grants: [], callsOut: false, bigClient: false },
+  // Whoever has a secret can make events up, so only the function that checks them has it.
+  webhookSecrets: {
+    settings: ['STRIPE_WEBHOOK_SECRETS', 'STAGE'],
     grants: [],
     callsOut: false,
     bigClient: false,

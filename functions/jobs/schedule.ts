@@ -57,7 +57,7 @@ export const jobs = place({
     every: 'rate(1 minute)',
     everyMs: 2_000,
     timeoutSeconds: 300,
-    needs: ['table', 'payments', 'webhooks'],
+    needs: ['table', 'payments', 'paymentScope'],
   },
   tellAlerts: {
     summary: 'Tells owners and other systems of quota alerts that were crossed',
@@ -113,7 +113,7 @@ export const jobs = place({
     every: 'rate(1 minute)',
     everyMs: 5_000,
     timeoutSeconds: 120,
-    needs: ['table', 'payments', 'webhooks'],
+    needs: ['table', 'payments', 'paymentScope'],
   },
   sweep: {
     summary:
@@ -121,7 +121,7 @@ export const jobs = place({
     every: 'rate(10 minutes)',
     everyMs: 10 * MINUTE_MS,
     timeoutSeconds: 60,
-    needs: ['table', 'identity', 'keyring', 'payments', 'webhooks'],
+    needs: ['table', 'identity', 'keyring', 'payments', 'paymentScope'],
   },
 }) satisfies Record<string, Job>
 
@@ -147,6 +147,6 @@ export const tasks = place({
     summary: 'Renews the bundle of one account at once; check-quotas renews what it could not',
     timeoutSeconds: 60,
     atOnce: 20,
-    needs: ['table', 'payments', 'webhooks'],
+    needs: ['table', 'payments', 'paymentScope'],
   },
 }) satisfies Record<string, Task>

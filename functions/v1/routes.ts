@@ -402,7 +402,7 @@ export const v1 = place('v1', {
     responses: { 202: z.object({ status: z.literal('deleted'), eraseAt: z.iso.datetime() }) },
     errors: ['units_left', 'balance_owed', 'conflict'],
     refusalAfter: 'account_deactivated',
-    needs: ['table', 'payments', 'webhooks'],
+    needs: ['table', 'payments', 'paymentScope'],
   },
   keyLogin: {
     routes: ['POST /v1/auth/apiKey'],
@@ -1099,7 +1099,7 @@ export const v1 = place('v1', {
     body: z.strictObject({ paymentMethod, address: z.union([storedAddress, newAddress]) }),
     responses: { 202: z.object({ status: z.literal('pending'), ...replay }), 204: null },
     errors: [...proveCardErrors, 'card_change_not_allowed', 'card_changed_recently', 'no_address'],
-    needs: ['table', 'payments', 'webhooks', 'renewals', 'keyring'],
+    needs: ['table', 'payments', 'paymentScope', 'renewals'],
   },
   signUpForBundle: {
     routes: ['POST /v1/user/bundle'],
@@ -1111,7 +1111,7 @@ export const v1 = place('v1', {
     body: z.strictObject({ name: planName, paymentMethod, address: newAddress, coupon }),
     responses: { 202: pending, 204: null },
     errors: ['email_unconfirmed', 'bundle_held', 'invalid_payment_method', ...purchaseErrors],
-    needs: ['table', 'payments', 'webhooks', 'keyring'],
+    needs: ['table', 'payments', 'paymentScope'],
   },
   changeBundle: {
     routes: ['PUT /v1/user/bundle/{bundleName}'],
@@ -1124,7 +1124,7 @@ export const v1 = place('v1', {
     body: z.optional(z.strictObject({ coupon })),
     responses: { 202: pending, 204: null },
     errors: ['no_bundle', 'bundle_held', 'no_card', ...purchaseErrors],
-    needs: ['table', 'payments', 'webhooks', 'keyring'],
+    needs: ['table', 'payments', 'paymentScope'],
   },
   buy: {
     routes: ['POST /v1/user/buy'],
@@ -1136,7 +1136,7 @@ export const v1 = place('v1', {
     body: z.optional(z.strictObject({ coupon })),
     responses: { 201: null, 202: pending },
     errors: ['no_bundle', 'bundle_removed', 'no_card', ...purchaseErrors],
-    needs: ['table', 'payments', 'webhooks', 'keyring'],
+    needs: ['table', 'payments', 'paymentScope'],
   },
   getPurchase: {
     routes: ['GET /v1/purchase/{id}', 'GET /v1/renewal/{id}'],

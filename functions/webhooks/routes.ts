@@ -23,6 +23,6 @@ export const webhooks = place('webhooks', {
     raw: true,
     responses: { 200: z.object({ received: z.literal(true) }) },
     errors: ['webhook_refused'],
-    needs: ['table', 'payments', 'webhooks'],
+    needs: ['table', 'payments', 'paymentScope', 'webhookSecrets'],
   },
 })

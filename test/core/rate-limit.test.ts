@@ -31,9 +31,9 @@ function busyStripe(clock: CountedClock, perSecond = Number.POSITIVE_INFINITY, i
 
 function jobOf(clock: CountedClock, table: MoneyDeps['table'], payments: Payments, livemode = true) {
   const ids = { accountId: String, uuid: String, hex: String }
-  const webhooks = { secrets: [], stage: 'test', livemode }
+  const paymentScope = { stage: 'test', livemode }
   const paced = pacedPayments(
-    { clock, ids, log: silentLog, table, payments, webhooks },
+    { clock, ids, log: silentLog, table, payments, paymentScope },
     Number.POSITIVE_INFINITY,
   )
   return (method: CallMethod) => (paced.payments[method] as () => Promise<unknown>)()

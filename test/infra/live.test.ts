@@ -23,10 +23,16 @@ test.each([
   ['rk_test_51NotReal', false],
   ['sk_live_51NotReal', true],
   ['rk_live_51NotReal', true],
-])('the key %s accepts events with livemode %s', async (key, livemode) => {
+])('a stage that starts with the key %s accepts events with livemode %s', async (key, livemode) => {
   const stage = livemode ? 'production' : 'dev-ada'
   const live = await liveWith({ STAGE: stage, STRIPE_SECRET_KEY: key })
-  expect((await live(['webhooks'])).webhooks).toEqual({ secrets: ['whsec_one'], livemode, stage })
+  const { paymentScope, webhookSecrets } = await live(['payments', 'paymentScope', 'webhookSecrets'])
+  expect([paymentScope, webhookSecrets]).toEqual([{ livemode, stage }, ['whsec_one']])
+})
+
+test('a function knows which payments are ours without any secret', async () => {
+  const live = await liveWith({ STRIPE_SECRET_KEY: '', STRIPE_WEBHOOK_SECRETS: '' })
+  expect((await live(['paymentScope'])).paymentScope).toEqual({ livemode: false, stage: 'dev-ada' })
 })
 
 test.each([
@@ -50,14 +56,13 @@ test.each([
   ['dev-ada', 'rubbish', 'is nothing that Stripe gives out. Set sk_test_…'],
 ])('on the stage %s a function with the key %s does not start', async (stage, key, sentence) => {
   const live = await liveWith({ STAGE: stage, STRIPE_SECRET_KEY: key })
-  await expect(live(['webhooks'])).rejects.toThrow(`STRIPE_SECRET_KEY ${sentence}`)
   await expect(live(['payments'])).rejects.toThrow(`STRIPE_SECRET_KEY ${sentence}`)
   await expect(live(['payments'])).rejects.not.toThrow(key)
 })
 
 test('no function starts with a key in the place of a webhook secret', async () => {
   const live = await liveWith({ STRIPE_WEBHOOK_SECRETS: 'whsec_one,sk_test_51NotReal' })
-  await expect(live(['webhooks'])).rejects.toThrow(
+  await expect(live(['webhookSecrets'])).rejects.toThrow(
     'STRIPE_WEBHOOK_SECRETS is a secret key. Set whsec_…, or two of them',
   )
 })

@@ -200,7 +200,8 @@ function allowed(graph: Graph, { name, needs, table, background, job, row }: Exp
     passkeys: [],
     passwordHashes: [],
     payments: [],
-    webhooks: [],
+    paymentScope: [],
+    webhookSecrets: [],
     renewals: on(functionArn(graph, 'jobs-renew'), 'lambda', ['InvokeFunction']),
     events: on(arn('events', `event-bus/${busOf(graph)}`), 'events', ['PutEvents']),
     challenge: [],
@@ -446,7 +447,8 @@ const BY_NEED: Record<Need, readonly string[]> = {
   passkeys: ['APP_URL'],
   passwordHashes: [],
   payments: ['STRIPE_SECRET_KEY', 'STAGE'],
-  webhooks: ['STRIPE_WEBHOOK_SECRETS', 'STRIPE_SECRET_KEY', 'STAGE'],
+  paymentScope: ['STAGE'],
+  webhookSecrets: ['STRIPE_WEBHOOK_SECRETS', 'STAGE'],
   renewals: ['RENEWAL_FUNCTION'],
   events: ['EVENT_BUS'],
   hooks: [],
@@ -492,11 +494,11 @@ const bundles: Rule = (graph) =>
   )
 
 const environment: Rule = (graph) =>
-  expected.flatMap(({ name, needs, row }) => {
+  expected.flatMap(({ name, needs, row, table }) => {
     const variables: Record<string, string> = lambdaOf(graph, name)?.environment.variables ?? {}
     const own = name === 'authorizer' ? ['USER_POOL_ID', 'USER_POOL_CLIENT_ID'] : []
-    // Endpoints with the table count and note where requests come from.
-    if (row && needs.includes('table') && hasSite(graph)) own.push('EDGE_SECRET')
+    // Endpoints that write count and note where requests come from; those with an application key compare it, too.
+    if (row && needs.includes('table') && table !== READS && hasSite(graph)) own.push('EDGE_SECRET')
     return [
       ...difference(
         `environment of ${name}`,

@@ -95,7 +95,8 @@ export async function openCardWorld(
     log: silentLog,
     table,
     payments: stripePayments({ secretKey: 'sk_test_world', apiBase: double.url, timeoutMs }),
-    webhooks: { secrets: [double.webhookSecret], livemode: false, stage: 'world' },
+    paymentScope: { livemode: false, stage: 'world' },
+    webhookSecrets: [double.webhookSecret],
   } as Partial<Ports> as Ports
   const taken = new Set<string>()
   const isSubscribed = ({ id, type }: Stripe.Event) => !taken.has(id) && SUBSCRIBED.has(type)

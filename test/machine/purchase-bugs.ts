@@ -386,10 +386,10 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'an event abandons a payment that its request is about to confirm',
     near: settlePurchase,
     find: [
-      '{ payment, matches: isPayment(payment, purchase, deps.webhooks),',
+      '{ payment, matches: isPayment(payment, purchase, deps.paymentScope),',
       'leased: isLeased(deps, purchase),',
     ],
-    put: ['{ payment, matches: isPayment(payment, purchase, deps.webhooks),', 'leased: !deps,'],
+    put: ['{ payment, matches: isPayment(payment, purchase, deps.paymentScope),', 'leased: !deps,'],
     foundBy: met(BUNDLE, 'buy', 'every event, including types without a subscription'),
   },
   {
@@ -632,7 +632,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a payment of another stage is canceled',
-    find: ["if (stage !== undefined && stage !== deps.webhooks.stage) return { kind: 'foreign' }"],
+    find: ["if (stage !== undefined && stage !== deps.paymentScope.stage) return { kind: 'foreign' }"],
     put: '',
     foundBy: unreconciled('payments of another stage are left alone'),
   },

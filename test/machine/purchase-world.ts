@@ -260,7 +260,8 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     table,
     keyring: RING,
     payments: stripe.payments,
-    webhooks: { secrets: [SECRET], livemode: false, stage: 'world' },
+    paymentScope: { livemode: false, stage: 'world' },
+    webhookSecrets: [SECRET],
     renewals: { start: async () => {} },
     events: {
       publish: async (type, detail) =>

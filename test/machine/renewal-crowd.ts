@@ -106,7 +106,6 @@ export async function openCrowd({ renewals, customers }: { renewals: number; cus
         .slice(-2 * bytes)
         .padStart(2 * bytes, '0'),
   }
-  const webhooks = { ...model.ports.webhooks, secrets: [SECRET] }
   const refused = { people: 0, jobs: 0 }
   const countRefusals = (who: keyof typeof refused) =>
     new Proxy(stripe.payments, {
@@ -119,7 +118,14 @@ export async function openCrowd({ renewals, customers }: { renewals: number; cus
           })
       },
     })
-  const ports = { ...model.ports, clock, ids, table, webhooks, payments: countRefusals('jobs') } as Ports
+  const ports = {
+    ...model.ports,
+    clock,
+    ids,
+    table,
+    webhookSecrets: [SECRET],
+    payments: countRefusals('jobs'),
+  } as Ports
   const front = { ...ports, payments: patientPayments(countRefusals('people'), clock) } as Ports
   let isOver = false
 
@@ -132,7 +138,10 @@ export async function openCrowd({ renewals, customers }: { renewals: number; cus
     while (!isOver) {
       const startMs = clock.nowMs()
       const untilMs = startMs + job.timeoutMs - job.endingMs
-      const { payments, ready } = pacedPayments({ ...ports, webhooks: { ...webhooks, ...limits } }, untilMs)
+      const { payments, ready } = pacedPayments(
+        { ...ports, paymentScope: { ...model.ports.paymentScope, ...limits } },
+        untilMs,
+      )
       await work({ ...ports, payments }, { untilMs, width: job.width, ready })
       const nextMs = startMs + MINUTE_MS * Math.max(1, Math.ceil((clock.nowMs() - startMs) / MINUTE_MS))
       while (!isOver && clock.nowMs() < nextMs) await clock.wait(SECOND_MS)

@@ -168,7 +168,7 @@ function openBackstage(stack: Stack, live: Ports, table: Table): Backstage {
       for (let id = events.shift(); id !== undefined; id = events.shift()) {
         const event = stripe.state.events[id]
         const body = JSON.stringify(event, null, 2)
-        const signature = signatureOf(body, ports.webhooks.secrets[0] ?? '', nowMs())
+        const signature = signatureOf(body, ports.webhookSecrets[0] ?? '', nowMs())
         await receiveWebhook(ports, { body: Buffer.from(body), signature })
         if (event) event.pending_webhooks = 0
       }

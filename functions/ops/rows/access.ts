@@ -38,7 +38,7 @@ export const access = {
     body: z.strictObject({ reason, silent: optionalField(z.boolean()) }),
     responses: { 200: standing },
     errors: ['not_found', 'conflict'],
-    needs: ['table', 'payments', 'webhooks'],
+    needs: ['table', 'payments', 'paymentScope'],
   },
   resume: {
     routes: ['POST /ops/support/accounts/{id}/resume'],
@@ -191,7 +191,7 @@ export const access = {
     body: z.strictObject({ reason, units: optionalField(z.literal('forfeit')) }),
     responses: { 200: z.object({ status: z.literal('closed'), eraseAt: z.iso.datetime() }) },
     errors: ['not_found', 'units_left', 'balance_owed', 'conflict'],
-    needs: ['table', 'payments', 'webhooks'],
+    needs: ['table', 'payments', 'paymentScope'],
   },
   reopen: {
     routes: ['POST /ops/support/accounts/{id}/reopen'],
@@ -220,7 +220,7 @@ export const access = {
     body: z.strictObject({ reason, confirm: z.string().check(z.trim(), z.minLength(1), z.maxLength(254)) }),
     responses: { 200: z.object({ status: z.enum(['erased', 'erasing']) }) },
     errors: ['not_found', 'conflict'],
-    needs: ['table', 'identity', 'keyring', 'payments', 'webhooks'],
+    needs: ['table', 'identity', 'keyring', 'payments', 'paymentScope'],
   },
   exportAccount: {
     routes: ['POST /ops/support/accounts/{id}/export'],

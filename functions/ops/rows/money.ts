@@ -151,7 +151,7 @@ export const money = {
       202: z.object({ id: z.string(), status: z.literal('pending'), ...replay }),
     },
     errors: ['not_found', 'idempotency_key_reused', 'not_refundable', 'refund_open', 'refund_refused'],
-    needs: ['table', 'payments', 'webhooks'],
+    needs: ['table', 'payments', 'paymentScope'],
   },
   reconcileAccount: {
     routes: ['POST /ops/support/accounts/{id}/reconcile'],
@@ -179,7 +179,7 @@ export const money = {
       }),
     },
     errors: ['not_found'],
-    needs: ['table', 'payments', 'webhooks'],
+    needs: ['table', 'payments', 'paymentScope'],
   },
   reconcile: {
     routes: ['POST /ops/admin/reconcile'],
@@ -203,6 +203,6 @@ export const money = {
       }),
     },
     errors: [],
-    needs: ['table', 'payments', 'webhooks'],
+    needs: ['table', 'payments', 'paymentScope'],
   },
 } as const satisfies OperatorRows
