@@ -8,8 +8,7 @@ import type { $ZodType, input, output } from 'zod/v4/core'
 import { parse } from 'zod/v4/core'
 import type { Account, Claims } from '../../core/account/account.ts'
 import type { Origin } from '../../core/audit/origin.ts'
-import { DomainError, failureOf } from '../../core/errors.ts'
-import { requireWithinLimit } from '../../core/limits/limits.ts'
+import { DomainError, type ErrorCode, failureOf } from '../../core/errors.ts'
 import type { Operator } from '../../core/operators/operator.ts'
 import type { Deps } from '../../core/ports.ts'
 import { adminKeyCaller } from './admin-key-caller.ts'
@@ -87,6 +86,8 @@ interface Gated {
   service?: string | undefined
   /** The operator who sends the request. */
   operator?: Operator
+  /** Refuses a caller whom the domain call would refuse, if the request does not get so far. */
+  check?: () => Promise<void>
   /** The session of a caller who has one, which may have to be recent. */
   session?: OperatorCaller['session']
 }
@@ -138,6 +139,7 @@ export function endpoint<const R extends Placed>(
     .use(logLine(row))
     .use(sourceHeaders())
     .use(errorFormat(row))
+    .use(callerFirst)
     .handler(async (event: Event): Promise<Result> => {
       if (event.pathParameters?.slash) return json(404, { message: 'Not Found' }, SECURITY_HEADERS)
       const told = { requestId: event.requestContext.requestId, route: routeOf(row) }
@@ -146,6 +148,7 @@ export function endpoint<const R extends Placed>(
       const { caller, refusal, ...asking } = await callerOf(row, gateDeps, event, address)
       const names = namesOf(asking)
       callers.set(event, names)
+      if (asking.check) checks.set(event, asking.check)
       const log = requestLog.within({ ...told, ...names })
       const origin = originOf(row, event, address, asking.operator?.name)
       const deps = { ...gateDeps, log, origin } as unknown as Request<R>['deps']
@@ -228,8 +231,9 @@ async function callerOf(row: Placed, deps: unknown, event: Event, address: strin
   if (row.auth === 'public') return { caller: undefined, refusal: undefined }
   if (row.auth === 'key') {
     const isOptional = row.customers === 'each'
-    const caller = await keyCaller(deps as Deps<'table' | 'keyring'>, event.headers, address, isOptional)
-    return { caller, refusal: undefined, service: caller.service }
+    const sent = await keyCaller(deps as Deps<'table' | 'keyring'>, event.headers, address, isOptional)
+    const { check, ...caller } = sent
+    return { caller, refusal: undefined, service: caller.service, check }
   }
   if (row.auth === 'operator') {
     const { operator, session } = await operatorCaller(row, deps, event.requestContext.authorizer)
@@ -269,6 +273,30 @@ const json = (statusCode: number, body: unknown, headers: Record<string, string>
   headers: { 'content-type': 'application/json', ...headers },
   body: JSON.stringify(body),
 })
+
+/** The checks of callers by the event of their request, for errors. */
+const checks = new WeakMap<object, () => Promise<void>>()
+
+/** What is wrong with a request apart from its caller. */
+const OF_THE_INPUT: readonly ErrorCode[] = [
+  'invalid_request',
+  'malformed_body',
+  'payload_too_large',
+  'unsupported_media_type',
+  'not_found',
+]
+
+/** Only a caller who is not refused learns what is wrong with the input. */
+const callerFirst: middy.MiddlewareObj<Event, Result> = {
+  async onError(request) {
+    if (!OF_THE_INPUT.includes(asDomainError(request.error).code)) return
+    await checks
+      .get(request.event)?.()
+      .catch((refusal: Error) => {
+        request.error = refusal
+      })
+  },
+}
 
 /** Turns every error into the dialect's format. */
 function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {

@@ -87,7 +87,7 @@ describe.each(eachRow)('%s', (_, row) => {
     }
   })
 
-  test('believes nothing of what a customer says about a customer, and reads nothing', async () => {
+  test('believes nothing of what a customer says about a customer, and reads only the key', async () => {
     const [person, other] = [await newConsumer(app), await newConsumer(app)]
     for (const named of [
       { key: other.key },
@@ -106,7 +106,7 @@ describe.each(eachRow)('%s', (_, row) => {
           message: 'is for the credential of a service; an application key names its own account',
         },
       ])
-      expect(outsideCalls(app)).toEqual({})
+      expect(Object.keys(outsideCalls(app))).toEqual(['GetItem'])
     }
     expect((await unitsOf(app, other.key)).slice(0, 2)).toEqual([100, 0])
   })
@@ -435,7 +435,7 @@ describe('a batch across customers', () => {
       })
       expectError(batchRow, answer, 'invalid_request')
       expect(answer.body.errors[0].field).toBe(`requests.1.${Object.keys(named)[0]}`)
-      expect(outsideCalls(app)).toEqual({})
+      expect(Object.keys(outsideCalls(app))).toEqual(['GetItem'])
     }
     expect((await unitsOf(app, eve.key)).slice(0, 2)).toEqual([10, 0])
   })
