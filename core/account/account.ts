@@ -169,6 +169,8 @@ export const profileSchema = z.object({
   /** Number of live keys, the default key included, and the next free slot. No slot is used twice. */
   keyCount: z.number(),
   nextKeySlot: z.number(),
+  /** How many keys were rotated on the day (days since 1970, UTC) of the last rotation. */
+  keyRotations: z.optional(z.object({ day: z.number(), count: z.number() })),
   flags: z.object({ bundleAutoRenewal: z.boolean(), lowQuotaNotification: z.boolean() }),
   /** Billing address with the fields of GreenCloud's page; `country` is ISO 3166-1 alpha-2. */
   address: z.optional(

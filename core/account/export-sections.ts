@@ -75,6 +75,7 @@ export const exportedKinds: readonly ExportedKind[] = [
         'recoveredFrom',
         'holderEmail',
       ],
+      ['keyRotations', ['day', 'count']],
       ['lastProof', ['cardId', 'atMs']],
       ['lastPurchase', ['id', 'outcome', 'atMs']],
     ],

@@ -7,14 +7,14 @@ import { tellOwner } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
 import { readLastUse } from '../quota/day-snapshot.ts'
 import { limitAttributes, newKeyLimits } from '../quota/limit-change.ts'
-import { DEFAULT_KEY_SLOT, keyHashAttribute, keyUseAttribute } from '../quota/quota.ts'
+import { DEFAULT_KEY_SLOT, dayOf, keyHashAttribute, keyUseAttribute } from '../quota/quota.ts'
 import { attr, type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys, REVOKED_KEY_KEPT_MS, ttlAt } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
-import { MINUTE_MS } from '../time.ts'
+import { DAY_MS, MINUTE_MS } from '../time.ts'
 import { earlierAnswer, type NamedRequest, namedRequest, storeAnswer } from './answers.ts'
 import { defaultKeyLookup, newDefaultKey, readDefaultKey } from './default-key.ts'
-import { DEFAULT_KEY_ID, keyEnds, keyHash, keyIdOf, newKeyText } from './key-text.ts'
+import { DEFAULT_KEY_ID, keyEnds, keyHash, keyIdOf, LAST_KEY_SLOT, newKeyText } from './key-text.ts'
 import { changedSettings, type KeySettings, keyStamp, type SettingsChange } from './settings.ts'
 import { findStoredKey, graceEnds, KEY_ID, keyItem, type StoredKey, storedKeys } from './stored-keys.ts'
 
@@ -25,6 +25,12 @@ const CLICK_KEPT_MS = MINUTE_MS
 
 /** Live keys that an account may have, the default key included. */
 const MAX_KEYS = 8
+
+/** Rotations of an account's keys on one day (UTC), those that repeat an answer not included. */
+const ROTATIONS_A_DAY = 20
+
+const NO_SLOT_LEFT =
+  'The account has made as many application keys as an account can ever make. Rotate one that you have.'
 
 /** A key as its owner sees it: recognisable, but nobody can use what is shown. */
 export interface OwnedKey {
@@ -117,6 +123,7 @@ export function createKey(
     requireConfirmed(account)
     if (account.keyCount >= MAX_KEYS) throw new DomainError('key_limit_reached')
     const slot = account.nextKeySlot
+    if (slot > LAST_KEY_SLOT) throw new DomainError('key_limit_reached', { detail: NO_SLOT_LEFT })
     const settings = changedSettings({}, change, deps.clock.nowMs())
     const hasSettings = Object.keys(settings).length > 0
     const { key, stored } = makeKey(deps, account, {
@@ -142,7 +149,7 @@ export function createKey(
  * The next request with the old key is refused, unless the rotation has a grace period.
  * @param graceSeconds for this long the old key works too. A grace period of an earlier rotation ends.
  * @param idempotencyKey as for `createKey`
- * @throws DomainError `email_unconfirmed`, `not_found`, `idempotency_key_reused`, `conflict`
+ * @throws DomainError `email_unconfirmed`, `not_found`, `too_many_requests`, `idempotency_key_reused`, `conflict`
  */
 export function rotateKey(
   deps: KeyDeps,
@@ -159,18 +166,34 @@ export function rotateKey(
     requireConfirmed(account)
     const untilMs = deps.clock.nowMs() + graceSeconds * 1000
     const old = await findStoredKey(deps, account.id, keyId)
-    if (keyId === DEFAULT_KEY_ID) return rotateDefault(deps, account, old, untilMs)
-    if (!old) throw new DomainError('not_found')
+    if (!old && keyId !== DEFAULT_KEY_ID) throw new DomainError('not_found')
+    const counted = countRotation(account, deps.clock.nowMs())
+    if (!old || keyId === DEFAULT_KEY_ID) return rotateDefault(deps, account, old, untilMs, counted)
     const { key, stored } = makeKey(deps, account, { ...old, ...graceOf(deps, old, untilMs) })
     return {
       shown: { ...ownedKey(deps, stored), key },
       writes: [
-        takeKeySlot(account),
+        takeKeySlot(account, counted),
         { put: keyItem(account.id, stored), if: unchangedSince(old, ['slot', 'revision']) },
         setStamp(account.id, stored),
         keyRotated(deps, account, stored),
       ],
     }
+  })
+}
+
+/**
+ * Counts one more rotation on this day (UTC), in the write that rotates: its condition, that no other change of the keys
+ * came between, makes the count exact.
+ * @throws DomainError `too_many_requests` with the seconds until the day ends
+ */
+function countRotation({ keyRotations }: Account, nowMs: number): Expression {
+  const day = dayOf(nowMs)
+  const count = keyRotations?.day === day ? keyRotations.count : 0
+  if (count < ROTATIONS_A_DAY) return expr`#keyRotations = ${{ day, count: count + 1 }}`
+  throw new DomainError('too_many_requests', {
+    detail: `Application keys may be rotated ${ROTATIONS_A_DAY} times a day. Try again after the time in Retry-After.`,
+    retryAfterSeconds: Math.ceil(((day + 1) * DAY_MS - nowMs) / 1000),
   })
 }
 
@@ -194,6 +217,7 @@ function rotateDefault(
   account: Account,
   kept: StoredKey | undefined,
   untilMs: number,
+  counted: Expression,
 ): KeyChange {
   const fresh = newDefaultKey(deps, account.id)
   const createdAtMs = deps.clock.nowMs()
@@ -205,7 +229,10 @@ function rotateDefault(
   return {
     shown: { ...ownedKey(deps, stored), key: fresh.key },
     writes: [
-      takeKeySlot(account, expr`#defaultKey = ${fresh.sealed}, #defaultKeyAtMs = ${createdAtMs}`),
+      takeKeySlot(
+        account,
+        join([expr`#defaultKey = ${fresh.sealed}, #defaultKeyAtMs = ${createdAtMs}`, counted], ', '),
+      ),
       // Until the grace period ends the old key has to lead to the account.
       previous ? { update: lookup, set: expr`SET #ttl = ${ttlAt(untilMs).ttl}` } : { remove: lookup },
       ...graceEnds(old),

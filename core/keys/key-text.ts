@@ -12,7 +12,9 @@ const KEY_TEXT = /^(bsr_[0-9a-f]{64}_(\d{1,6})_([0-9a-f]{24})_)([0-9a-f]{16})$/
 /** Bytes of a key's hash that the hot counter stores: 96 bits of a keyed MAC. */
 export const HASH_BYTES = 12
 
+/** @throws Error for a slot that the text has no room for: such a key would never be accepted */
 export function newKeyText(deps: Deps<'keyring'>, accountId: string, slot: number): string {
+  if (slot > LAST_KEY_SLOT) throw new Error(`the text of a key has no room for the slot ${slot}`)
   const text = `bsr_${deps.ids.hex(32)}_${slot}_${accountId}_`
   return text + check(deps, text)
 }
@@ -34,11 +36,11 @@ export const keyEnds = (key: string) => ({ prefix: key.slice(0, 8), last4: key.s
 /** Id of the default key, which is in slot 0. */
 export const DEFAULT_KEY_ID = 'default'
 
-/**
- * The slot and the id under which use counts when a service names an account instead of a key. No key has the slot: the
- * slot of a key has six digits at most.
- */
-export const SERVICE_SLOT = 1_000_000
+/** The last slot that the text of a key has room for. */
+export const LAST_KEY_SLOT = 999_999
+
+/** The slot and the id under which use counts when a service names an account instead of a key. No key has the slot. */
+export const SERVICE_SLOT = LAST_KEY_SLOT + 1
 export const SERVICE_KEY_ID = 'service'
 
 /** Ids of the slots that are the same in each account. A name is the same as the id. */

@@ -19,6 +19,8 @@ const listOf = (month: string, measure: Measure): string => `top:${month}:${meas
 
 /** Digits of a value in the index, which orders texts. */
 const DIGITS = 15
+/** Whoever has more is listed with so much. */
+const MOST = 10 ** DIGITS - 1
 
 /**
  * The write that adds to what an account has in a month, and to its place among the others, for the transaction that
@@ -38,7 +40,7 @@ export async function monthWrites(
     if (value === before) return []
     const place = {
       status: listOf(month, measure),
-      id: `${String(value).padStart(DIGITS, '0')}#${accountId}`,
+      id: `${String(Math.min(value, MOST)).padStart(DIGITS, '0')}#${accountId}`,
     }
     return [
       {

@@ -84,6 +84,17 @@ export interface Key {
   sk: string
 }
 
+/**
+ * A number in the form for sort keys, which are compared as text: always so many digits.
+ * @throws Error for a number that has more, or is none that is counted: it would be in a wrong place, where nobody finds it
+ */
+function digits(value: number, width: number, radix = 10): string {
+  const text = value.toString(radix).padStart(width, '0')
+  if (text.length > width || !Number.isSafeInteger(value) || value < 0)
+    throw new Error(`${value} does not fit into the ${width} digits of a sort key`)
+  return text
+}
+
 const ownedBy = (accountId: string) => `ACCOUNT#${accountId}`
 
 /** Id of the account that owns an item of its partition. */
@@ -109,7 +120,7 @@ export const PLANS_PREFIX = 'VERSION#'
 export const currentPlansKey = (): Key => ({ pk: PLANS, sk: '#CURRENT' })
 export const plansKey = (version: number): Key => ({
   pk: PLANS,
-  sk: `${PLANS_PREFIX}${String(version).padStart(8, '0')}`,
+  sk: `${PLANS_PREFIX}${digits(version, 8)}`,
 })
 
 /** Coupons, and how often an account has redeemed one. A code is checked to have letters, digits and hyphens only. */
@@ -122,7 +133,7 @@ export const redemptionsKey = (accountId: string, code: string): Key => ({
 })
 
 /** A time in the form for sort keys, epoch ms. */
-export const msKey = (atMs: number): string => String(atMs).padStart(14, '0')
+export const msKey = (atMs: number): string => digits(atMs, 14)
 
 /** Entries of the audit log, and events for other systems, in the order of their times. Outside `keys` as well. */
 export const AUDIT_PREFIX = 'AUDIT#'
@@ -205,12 +216,12 @@ export const spentPrefix = (span: number): string => `SPENT#${span}#`
 export const SPENT_ID_PREFIX = 'SPENTID#'
 
 /** A time of request ids (`core/quota/request-id.ts`) in the form for sort keys. */
-export const timeKey = (time: number): string => time.toString(16).padStart(10, '0')
+export const timeKey = (time: number): string => digits(time, 10, 16)
 
 export const DAY_PREFIX = 'DAY#'
 
 /** A day (days since 1970) in the form for sort keys. */
-export const dayKey = (day: number): string => String(day).padStart(5, '0')
+export const dayKey = (day: number): string => digits(day, 5)
 
 /** Units that expire when a day begins, by the number of the ledger entry that credits them. */
 export const LOT_PREFIX = 'LOT#'
@@ -244,7 +255,7 @@ export const tagCountsKey = (accountId: string, day: number, slot: number): Key 
 export const WHOLE_PARTITION = ['#', '~'] as const
 
 /** The number of a ledger entry in the form for sort keys. */
-const seqKey = (seq: number): string => String(seq).padStart(12, '0')
+const seqKey = (seq: number): string => digits(seq, 12)
 
 /** A sort key after every one that begins with `prefix`. */
 export const endOfKind = (prefix: string): string => `${prefix}~`

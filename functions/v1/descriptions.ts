@@ -449,7 +449,7 @@ export const descriptions = {
     'switching it off.',
     '',
     'The id `default` rotates the default key, which `GET /v1/user` shows again. Every other key is shown only here: Bursar',
-    'stores only a hash of it.',
+    'stores only a hash of it. An account rotates keys 20 times a day (UTC): 429 `too_many_requests` after that.',
     '',
     ...keyRepeats,
   ),

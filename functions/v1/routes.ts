@@ -30,6 +30,7 @@ import {
 } from '../http/payment-schemas.ts'
 import { belowOf, isShare, SHARE } from '../http/renewal-shapes.ts'
 import { place } from '../http/route.ts'
+import { calendarDay } from '../http/time-schema.ts'
 import { descriptions } from './descriptions.ts'
 
 /** GreenCloud's account. */
@@ -180,9 +181,6 @@ const leased = {
   ...use,
   ...spender,
 }
-
-/** A day of the calendar, UTC. */
-const day = z.iso.date('must be a day such as 2026-11-21')
 
 const hasOneCode = (body: { code?: unknown; passkey?: unknown }) =>
   (body.code === undefined) !== (body.passkey === undefined)
@@ -906,7 +904,7 @@ export const v1 = place('v1', {
       }),
     ),
     responses: { 200: shownKey },
-    errors: ['email_unconfirmed', 'not_found', 'idempotency_key_reused', 'conflict'],
+    errors: ['email_unconfirmed', 'not_found', 'too_many_requests', 'idempotency_key_reused', 'conflict'],
     needs: ['table', 'keyring'],
   },
   deleteKey: {
@@ -1067,7 +1065,7 @@ export const v1 = place('v1', {
     summary: 'Reads the units used, by day and application key',
     description: descriptions.usage,
     auth: 'account',
-    query: z.strictObject({ from: optionalField(day), to: optionalField(day) }),
+    query: z.strictObject({ from: optionalField(calendarDay()), to: optionalField(calendarDay()) }),
     responses: {
       200: z.object({
         allusage: z.int(),

@@ -83,8 +83,9 @@ describe.each(takers)('%s', (_, row: Placed) => {
       answers.push(answer)
     }
     const { Query = 0, GetItem = 0, ...writes } = outsideCalls(app)
-    // An admin key is read once in a while.
-    expect(GetItem).toBeLessThanOrEqual(row.auth === 'admin-key' ? 1 : 0)
+    // An admin key, and the owner of an application key, are read once in a while; the counter of the latter each time.
+    const most = { 'admin-key': 1, key: answers.length + 1 } as Partial<Record<Placed['auth'], number>>
+    expect(GetItem).toBeLessThanOrEqual(most[row.auth] ?? 0)
     expect([writes, Query]).toEqual([{}, row.auth === 'account' ? answers.length : 0])
     expect(await stored()).toEqual(before)
     return answers
@@ -143,7 +144,7 @@ describe.each(takers)('%s', (_, row: Placed) => {
 describe('no answer has an undeclared field', () => {
   /** Matches fields that are stored and never shown. */
   const INNER =
-    /"(?:pk|sk|due|dueAtMs|ttl|sessions|generation|totp|totpPending|seed|recovery|twofaTries|twofaTriedAtMs|defaultKey|defaultKeySlot|keyCount|nextKeySlot|ledgerSeq|attempt|confirmCode|changeCode|resetCode|pendingEmail|balanceCents|paid|quotaItem|slot|createdAtMs|changingUntilMs|h0|password)":/
+    /"(?:pk|sk|due|dueAtMs|ttl|sessions|generation|totp|totpPending|seed|recovery|twofaTries|twofaTriedAtMs|defaultKey|defaultKeySlot|keyCount|nextKeySlot|keyRotations|ledgerSeq|attempt|confirmCode|changeCode|resetCode|pendingEmail|balanceCents|paid|quotaItem|slot|createdAtMs|changingUntilMs|h0|password)":/
 
   /** Matches what operators must not see either. */
   const SECRET =

@@ -1,10 +1,13 @@
 import { expect, test } from 'vitest'
 import type { ErrorCode } from '../../core/errors.ts'
+import { expr } from '../../core/table/expression.ts'
+import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { startApp } from '../support/app.ts'
 import { createKey, defaultKey, liveHashes, liveKeys, NO_SETTINGS } from '../support/keys.ts'
 import type { SignedInPerson } from '../support/people.ts'
+import { consume } from '../support/quota.ts'
 import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
@@ -128,4 +131,21 @@ test('503: while the database is down no key is made, and a later retry makes on
   app.stack.dynamo.clearFaults()
   expect(await listed(person)).toHaveLength(1)
   expect((await create(person, { name: 'x' })).status).toBe(201)
+})
+
+test('409: the last slot that a key’s text has room for makes a key that works, and the next one none', async () => {
+  const person = await app.signUp()
+  const { table } = await app.ports()
+  await table.update(keys.profile(person.accountId), expr`SET #nextKeySlot = ${999_999}`)
+  const last = await createKey(app, person)
+  expect((await consume(app, last.key, { units: 1 })).status).toBe(200)
+  const answer = await create(person, { name: 'one more' })
+  refused(answer, 'key_limit_reached')
+  expect(answer.body.detail).toContain('Rotate one that you have.')
+  // A key that was read by somebody else can still be replaced.
+  const { accessToken: token } = person
+  for (const id of [last.id, 'default'])
+    expect((await app.request('POST', `/v1/keys/${id}/rotate`, { token })).body.key).toEqual(
+      expect.any(String),
+    )
 })

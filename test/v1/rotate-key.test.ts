@@ -140,3 +140,48 @@ test('503: while the database is down the old key still works', async () => {
   expect(await liveKeys(app, person, all)).toEqual(all)
   expect(await defaultKey(app, person)).toBe(all[0])
 })
+
+const rotateNamed = ({ accessToken: token }: SignedInPerson, id: string, name: string) =>
+  app.request('POST', `/v1/keys/${id}/rotate`, { token, headers: { 'idempotency-key': name } })
+
+const rotationsOf = async ({ accountId }: SignedInPerson) =>
+  (await (await app.ports()).table.get(keys.profile(accountId)))?.keyRotations
+
+test('429: after 20 rotations of whatever keys on a day (UTC) until it ends, and repeats count nothing', async () => {
+  const person = await app.signUp()
+  const { id } = await createKey(app, person)
+  for (let nth = 0; nth < 20; nth++) {
+    for (let copy = 0; copy < 2; copy++) {
+      const { status } = await rotateNamed(person, nth % 2 === 0 ? id : 'default', `rotation-${nth}`)
+      expect([nth, status]).toEqual([nth, 200])
+    }
+  }
+  expect(await rotationsOf(person)).toMatchObject({ count: 20 })
+  for (const each of [id, 'default']) {
+    const answer = await rotateNamed(person, each, `one-more-${each}`)
+    refused(answer, 'too_many_requests')
+    // The clock of the tests stands at noon.
+    expect(answer.headers.get('retry-after')).toBe('43200')
+  }
+  refused(await rotateNamed(person, '0'.repeat(24), 'none'), 'not_found')
+  app.advance(12 * 3_600_000 - 1)
+  const next = await app.login(person)
+  refused(await rotateNamed(next, id, 'too-early'), 'too_many_requests')
+  app.advance(1)
+  expect((await rotateNamed(next, id, 'another-day')).status).toBe(200)
+  expect(await rotationsOf(person)).toMatchObject({ count: 1 })
+})
+
+test('rotations at once are counted one by one', async () => {
+  const person = await app.signUp()
+  const answers = await Promise.all(
+    Array.from({ length: 30 }, (_, nth) => rotateNamed(person, 'default', `at-once-${nth}`)),
+  )
+  const made = new Set(answers.filter(({ status }) => status === 200).map(({ body }) => body.key))
+  expect(answers.map(({ status }) => status).filter((status) => ![200, 409, 429].includes(status))).toEqual(
+    [],
+  )
+  expect(made.size).toBeGreaterThan(0)
+  expect(made.size).toBeLessThanOrEqual(20)
+  expect(await rotationsOf(person)).toMatchObject({ count: made.size })
+})

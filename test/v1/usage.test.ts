@@ -182,3 +182,17 @@ test.each([
 ])('400: %s', async (query) => {
   refused(await usage(await newConsumer(app), query), 'invalid_request')
 })
+
+test.each([
+  ['0001-01-01', '0001-06-01'],
+  ['1969-12-01', '1970-01-02'],
+  ['2243-10-01', '2243-11-30'],
+  ['9999-01-01', '9999-12-31'],
+])('400: the days from %s to %s, for which sort keys have no form', async (from, to) => {
+  const answer = await usage(await newConsumer(app), `?from=${from}&to=${to}`)
+  refused(answer, 'invalid_request')
+  expect(answer.body.errors).toContainEqual({
+    field: 'to',
+    message: 'must be a day of the years 2000 to 2099',
+  })
+})

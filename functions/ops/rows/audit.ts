@@ -7,6 +7,7 @@ import { accountPath } from '../../http/operator-schemas.ts'
 import { optionalField } from '../../http/optional-field.ts'
 import { pageLimit } from '../../http/page-query.ts'
 import type { OperatorRows } from '../../http/route.ts'
+import { calendarDay } from '../../http/time-schema.ts'
 import { dayStartMs } from '../../http/time-shapes.ts'
 
 const page = {
@@ -31,8 +32,6 @@ const entry = z.object({
   requestId: z.optional(z.string()),
   ip: z.optional(z.string()),
 })
-
-const DAY = /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$/
 
 /** Whether a page continues the list of the same day: the table refuses a position outside of what it reads. */
 function isOfDay({ day, cursor }: { day?: string | undefined; cursor?: string | undefined }): boolean {
@@ -70,7 +69,7 @@ export const audit = {
     query: z
       .strictObject({
         ...page,
-        day: optionalField(z.string().check(z.regex(DAY, 'must be a day such as 2026-11-21'))),
+        day: optionalField(calendarDay()),
       })
       .check(z.refine(isOfDay, { path: ['cursor'], error: 'must be of the same day' })),
     responses: { 200: z.array(entry) },

@@ -12,6 +12,7 @@ import {
   totalsPage,
 } from '../../http/report-schemas.ts'
 import type { OperatorRows } from '../../http/route.ts'
+import { calendarDay } from '../../http/time-schema.ts'
 import { dayStartMs } from '../../http/time-shapes.ts'
 
 const isWholeKey = (text: string): boolean =>
@@ -24,7 +25,6 @@ const noWholeKey = z.refine<string>((text) => !isWholeKey(text), {
 
 const accountId = z.string().check(z.regex(/^[0-9a-f]{24}$/))
 const flag = z.enum(['true', 'false'])
-const day = z.iso.date()
 
 /** At most 400 days, which one Query reads. */
 const isSpan = ({ from, to }: { from?: string | undefined; to?: string | undefined }): boolean =>
@@ -79,8 +79,8 @@ export const reports = {
       low: optionalField(z.literal('true')),
       owed: optionalField(z.literal('true')),
       undeliverable: optionalField(z.literal('true')),
-      from: optionalField(day),
-      to: optionalField(day),
+      from: optionalField(calendarDay()),
+      to: optionalField(calendarDay()),
       cursor: z.optional(accountId),
     }),
     responses: { 200: accountLines },
@@ -117,7 +117,7 @@ export const reports = {
     auth: 'operator',
     role: 'read',
     query: z
-      .strictObject({ from: optionalField(day), to: optionalField(day) })
+      .strictObject({ from: optionalField(calendarDay()), to: optionalField(calendarDay()) })
       .check(z.refine(isSpan, { path: ['from'], error: 'must be at most 399 days before `to`' })),
     responses: { 200: totalsPage },
     errors: [],
