@@ -1,4 +1,5 @@
 import { auditWrites } from '../audit/entry.ts'
+import { textOfBase64url } from '../base64url.ts'
 import { mailRequestPurposes } from '../credentials/mail-requests.ts'
 import { DomainError } from '../errors.ts'
 import { tellOwner } from '../notifications/security.ts'
@@ -170,7 +171,7 @@ async function readExported(
   return { sections, next: after && Buffer.from(after.sk).toString('base64url') }
 }
 
-const readCursor = (cursor: string): string => Buffer.from(cursor, 'base64url').toString()
+const readCursor = (cursor: string): string => textOfBase64url(cursor) ?? ''
 
 /** Whether a text is a position in a partition. Any such position is harmless: the partition is the caller's own. */
 export const isExportCursor = (text: string): boolean => /^[#-}][ -~]{0,300}$/.test(readCursor(text))

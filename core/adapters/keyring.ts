@@ -7,6 +7,7 @@ import {
   type KeyObject,
   randomBytes,
 } from 'node:crypto'
+import { bytesOfBase64url } from '../base64url.ts'
 import type { Keyring } from '../ports.ts'
 
 const NONCE_BYTES = 12
@@ -35,10 +36,9 @@ export function openKeyring(rootSecret: string): Keyring {
       return Buffer.concat([nonce, ...ciphertext, cipher.getAuthTag()]).toString('base64url')
     },
     open(purpose, context, sealed) {
-      const bytes = Buffer.from(sealed, 'base64url')
-      // Node ignores stray characters and spare bits. Without this check, several sealed texts would open to
-      // the same plaintext.
-      if (bytes.length < NONCE_BYTES + TAG_BYTES || bytes.toString('base64url') !== sealed) throw wrongSeal()
+      // One spelling only: otherwise several sealed texts would open to the same plaintext.
+      const bytes = bytesOfBase64url(sealed)
+      if (!bytes || bytes.length < NONCE_BYTES + TAG_BYTES) throw wrongSeal()
       const decipher = createDecipheriv(
         'aes-256-gcm',
         keyFor('seal', purpose),

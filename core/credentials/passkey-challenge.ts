@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { textOfBase64url } from '../base64url.ts'
 import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { CHALLENGE_KEPT_MS, challengeKey, ttlAt } from '../table/keys.ts'
@@ -53,7 +54,7 @@ export function openChallenge(
 
 function challengeIn(clientDataJson: string): string | undefined {
   try {
-    return z.parse(clientData, JSON.parse(Buffer.from(clientDataJson, 'base64url').toString())).challenge
+    return z.parse(clientData, JSON.parse(textOfBase64url(clientDataJson) ?? '')).challenge
   } catch {
     return undefined
   }

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { bytesOfBase64url } from '../base64url.ts'
 
 /**
  * What browsers answer, as `PublicKeyCredential.toJSON()` writes it (WebAuthn Level 3). Members that we do not read
@@ -6,7 +7,12 @@ import * as z from 'zod/mini'
  */
 
 const base64url = (maxLength: number) =>
-  z.string().check(z.minLength(1), z.maxLength(maxLength), z.regex(/^[\w-]+$/, 'must be base64url'))
+  z.string().check(
+    z.minLength(1),
+    z.maxLength(maxLength),
+    z.regex(/^[\w-]+$/, 'must be base64url'),
+    z.refine((text) => bytesOfBase64url(text) !== undefined, 'must be base64url without spare bits'),
+  )
 
 /**
  * Up to 255 bytes. The standard allows 1,023, but ids of that length hold the key itself, for devices that do not

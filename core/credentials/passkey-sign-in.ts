@@ -5,6 +5,7 @@ import {
   requireActive,
   type SessionCaller,
 } from '../account/account.ts'
+import { textOfBase64url } from '../base64url.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, PasskeyAssertion } from '../ports.ts'
 import { attr, expr, join } from '../table/expression.ts'
@@ -63,7 +64,7 @@ export async function signInByPasskey(
 }
 
 function ownerIn({ response }: PasskeyAssertion): string | undefined {
-  const text = Buffer.from(response.userHandle ?? '', 'base64url').toString()
+  const text = textOfBase64url(response.userHandle ?? '') ?? ''
   return ACCOUNT_ID.test(text) ? text : undefined
 }
 

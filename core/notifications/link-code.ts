@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
+import { bytesOfBase64url } from '../base64url.ts'
 import type { Deps } from '../ports.ts'
 
 const LINK_MAC_BYTES = 16
@@ -24,9 +25,8 @@ export function linkContent(
   code: string,
   size: number,
 ): Buffer | undefined {
-  const bytes = Buffer.from(code, 'base64url')
-  // Node ignores stray characters: only the exact text of a code is a code.
-  if (bytes.length !== size + LINK_MAC_BYTES || bytes.toString('base64url') !== code) return undefined
+  const bytes = bytesOfBase64url(code)
+  if (bytes?.length !== size + LINK_MAC_BYTES) return undefined
   const content = bytes.subarray(0, size)
   if (!timingSafeEqual(linkMac(deps, purpose, content), bytes.subarray(size))) return undefined
   return content

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { parseAudit } from '../audit/entry.ts'
+import { textOfBase64url } from '../base64url.ts'
 import { parseStoredCard } from '../cards/stored.ts'
 import { DomainError } from '../errors.ts'
 import { parseEntry } from '../ledger/entry.ts'
@@ -135,7 +136,7 @@ export async function readTimeline(
     if (line.happening) happenings.push(line.happening)
   }
   const isLast = streams.every(({ lines, goesOn }) => lines.length === 0 && !goesOn)
-  return { happenings, next: isLast ? undefined : Buffer.from(JSON.stringify(reached)).toString('base64url') }
+  return { happenings, next: isLast ? undefined : textOfReached(reached) }
 }
 
 /** The lines of one kind, the newest first. */
@@ -189,14 +190,24 @@ async function readCards(deps: Deps<'table'>, accountId: string, after: string |
 
 const msText = (atMs: number): string => String(atMs).padStart(14, '0')
 
+const textOfReached = (reached: Record<string, string>): string =>
+  Buffer.from(JSON.stringify(reached)).toString('base64url')
+
 const cursorSchema = z.record(z.string(), z.string().check(z.maxLength(200)))
 
 function readCursor(cursor: string | undefined): Record<string, string> {
   if (cursor === undefined) return {}
+  const reached = reachedIn(cursor)
+  // One spelling only, of the base64url and of the JSON.
+  if (reached && textOfReached(reached) === cursor) return reached
   const fields = [{ field: 'cursor', message: 'must be the cursor of a page' }]
+  throw new DomainError('invalid_request', { fields })
+}
+
+function reachedIn(cursor: string): Record<string, string> | undefined {
   try {
-    return z.parse(cursorSchema, JSON.parse(Buffer.from(cursor, 'base64url').toString()))
+    return z.parse(cursorSchema, JSON.parse(textOfBase64url(cursor) ?? ''))
   } catch {
-    throw new DomainError('invalid_request', { fields })
+    return undefined
   }
 }

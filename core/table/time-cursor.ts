@@ -1,5 +1,5 @@
 /** The position in a list by time, of something with an id (UUID): `<epoch ms>.<id>`. */
-export const TIME_CURSOR = /^\d{1,14}\.[0-9a-f-]{36}$/
+export const TIME_CURSOR = /^(?:0|[1-9]\d{0,13})\.[0-9a-f-]{36}$/
 
 export const cursorOf = ({ atMs, id }: { atMs: number; id: string }): string => `${atMs}.${id}`
 

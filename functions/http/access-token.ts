@@ -3,6 +3,7 @@ import { FetchError } from 'aws-jwt-verify/error'
 import { SimpleJwksCache } from 'aws-jwt-verify/jwk'
 import * as z from 'zod/mini'
 import type { Claims } from '../../core/account/account.ts'
+import { bytesOfBase64url, textOfBase64url } from '../../core/base64url.ts'
 import { SESSION_MS } from '../../core/credentials/session-life.ts'
 import { DomainError } from '../../core/errors.ts'
 import { parseJson } from './body.ts'
@@ -75,12 +76,21 @@ export const fetchKeySet = (): Promise<void> => verifier.hydrate()
 
 /**
  * Reads a verified token.
- * @throws Error for a duplicate key, a missing claim, or a time of issue or of first use in the future.
+ * @throws Error for another spelling of a token, a duplicate key, a missing claim, or a time of issue or of first use in
+ *   the future.
  */
 function claimsOf(token: string): Claims {
-  const [header, payload] = token.split('.').map((part) => Buffer.from(part, 'base64url').toString())
-  z.parse(headerSchema, parseJson(header ?? ''))
-  const { username, origin_jti, exp, iat, nbf = 0 } = z.parse(payloadSchema, parseJson(payload ?? ''))
+  const [header = '', payload = '', signature = ''] = token.split('.')
+  // The signature is over the spelling of the other two parts, and nothing is over its own.
+  if (!bytesOfBase64url(signature)) throw new Error('the token has another spelling')
+  z.parse(headerSchema, parseJson(textOfBase64url(header) ?? ''))
+  const {
+    username,
+    origin_jti,
+    exp,
+    iat,
+    nbf = 0,
+  } = z.parse(payloadSchema, parseJson(textOfBase64url(payload) ?? ''))
   const nowSec = Date.now() / 1000
   // The verifier would let a token be used so much too early as it may be used too late.
   if (iat > nowSec + SKEW_SEC || nbf > nowSec) throw new Error('the token is from the future')

@@ -1236,7 +1236,7 @@ export const v1 = place('v1', {
     summary: 'Reads your statement, oldest first: every credit and debit in money and units',
     description: descriptions.listLedger,
     auth: 'account',
-    query: pageOf(z.string().check(z.regex(/^\d{1,12}$/))),
+    query: pageOf(z.string().check(z.regex(/^(?:0|[1-9]\d{0,11})$/))),
     responses: {
       200: z.array(
         z.object({

@@ -40,11 +40,13 @@ const RANDOM: readonly (readonly [RegExp, (found: string, nth: number) => string
       return secret ? `${id}_secret_${hex(id, 24)}` : id
     },
   ],
-  [/(?<![\w/.:-])[\w-]{43,}(?![\w/.:-])/g, (found, nth) => hex(`text ${nth}`, Math.min(found.length, 64))],
+  [/(?<![\w/.:-])[\w-]{43,}(?![\w/.:-])/g, (found, nth) => spelled(hex(`text ${nth}`, Math.min(found.length, 64)))],
 ]
 
 const hex = (text: string, length: number): string =>
   createHash('sha512').update(text).digest('hex').slice(0, length)
+/** As base64url has it: no bit of the last character is set that no byte needs. */
+const spelled = (text: string): string => (text.length % 4 === 0 ? text : `${text.slice(0, -1)}A`)
 const uuid = (text: string): string =>
   hex(text, 32).replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, '$1-$2-4$3-8$4-$5')
 
