@@ -1,0 +1,3 @@
+import { testRoutes } from './routes.ts'
+
+await testRoutes((nth) => nth % 2 === 1)
