@@ -11,7 +11,7 @@ const base64url = (maxLength: number) =>
     z.minLength(1),
     z.maxLength(maxLength),
     z.regex(/^[\w-]+$/, 'must be base64url'),
-    z.refine((text) => bytesOfBase64url(text) !== undefined, 'must be base64url without spare bits'),
+    z.refine((text) => bytesOfBase64url(text) !== undefined, 'must be base64url'),
   )
 
 /**

@@ -1,3 +1,4 @@
+import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { attr, expr, join } from '../table/expression.ts'
 import { DAY_PREFIX, dayKey, TOTALS, totalsKey } from '../table/keys.ts'
@@ -28,6 +29,9 @@ export type Additions = Partial<Record<Count | `${Money}:${string}`, number>>
 /** What all accounts did on a day (UTC). */
 export type DayTotals = Record<Count, number> & Record<Money, Record<string, number>> & { day: number }
 
+/** Days of a span at most, which one Query reads. */
+const MOST_DAYS = 400
+
 /** A day's totals are in so many items, so that writes of different accounts rarely meet. */
 const SHARDS = 8
 
@@ -45,8 +49,13 @@ export function totalWrites(accountId: string, day: number, adds: Additions): Wr
 /**
  * The totals of each day from `from` to `to` (days since 1970, both included), also of days without any. One Query for up
  * to 1 MB, which is years.
+ * @throws DomainError `invalid_request` for a span that is empty or longer than 400 days
  */
 export async function readTotals(deps: Deps<'table'>, from: number, to: number): Promise<DayTotals[]> {
+  if (to < from || to - from >= MOST_DAYS) {
+    const message = `must be at most ${MOST_DAYS - 1} days before \`to\`, which is today if it is left out`
+    throw new DomainError('invalid_request', { fields: [{ field: 'from', message }] })
+  }
   const items = await deps.table.list(TOTALS, DAY_PREFIX, { between: [dayKey(from), `${dayKey(to)}~`] })
   const days = Array.from({ length: to - from + 1 }, (_, at) => noTotals(from + at))
   for (const { sk, pk: _, ...values } of items) {

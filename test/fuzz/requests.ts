@@ -113,14 +113,19 @@ const changePath: Change = (dice, draft, { route }, { foreign }) => {
   draft.changes.push(`path ${name}: ${what} ${JSON.stringify(value).slice(0, 24)}`)
 }
 
+/** A parameter besides the right ones, by itself, twice, or for all that look alike: two days make a range, for example. */
 const changeQuery: Change = (dice, draft, { query }, { foreign }) => {
   const name = dice.pick(Object.keys(query))
-  const edges = edgesOf(query[name] ?? {}).map(({ json }) => String(JSON.parse(json)))
+  const schema = query[name] ?? {}
+  const edges = edgesOf(schema).map(({ json }) => String(JSON.parse(json)))
   const value = dice.pick([...edges, ...edges, ...HOSTILE_TEXTS, ...Object.values(foreign)])
-  const isTwice = dice.chance(0.1)
-  if (!isTwice) draft.query = draft.query.filter(([each]) => each !== name)
-  draft.query.push([name, value])
-  draft.changes.push(`query ${name}${isTwice ? ' twice' : ''}: ${JSON.stringify(value).slice(0, 24)}`)
+  const how = dice.pick(['besides', 'besides', 'alone', 'twice', 'for all that look alike'] as const)
+  const alike = Object.keys(query).filter((each) => JSON.stringify(query[each]) === JSON.stringify(schema))
+  const changed = how === 'for all that look alike' ? alike : [name]
+  if (how === 'alone') draft.query = []
+  if (how !== 'twice') draft.query = draft.query.filter(([each]) => !changed.includes(each))
+  draft.query.push(...changed.map((each): [string, string] => [each, value]))
+  draft.changes.push(`query ${name} ${how}: ${JSON.stringify(value).slice(0, 24)}`)
 }
 
 const addQuery: Change = (dice, draft) => {

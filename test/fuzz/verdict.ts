@@ -66,5 +66,8 @@ function leakIn(
   return found && `shows ${found[0]}`
 }
 
-const isOfTheGateway = ({ status, text }: TestAnswer): boolean =>
-  OF_THE_GATEWAY[status] !== undefined && text === JSON.stringify({ message: OF_THE_GATEWAY[status] })
+/** Node answers a bare 431 to headers that are larger still, before the gateway of this machine sees them. */
+function isOfTheGateway({ status, text }: TestAnswer): boolean {
+  if (status === 431 && text === '') return true
+  return OF_THE_GATEWAY[status] !== undefined && text === JSON.stringify({ message: OF_THE_GATEWAY[status] })
+}

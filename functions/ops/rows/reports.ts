@@ -1,5 +1,4 @@
 import * as z from 'zod/mini'
-import { DAY_MS } from '../../../core/time.ts'
 import { markdown } from '../../http/markdown.ts'
 import { optionalField } from '../../http/optional-field.ts'
 import { pageLimit } from '../../http/page-query.ts'
@@ -13,7 +12,6 @@ import {
 } from '../../http/report-schemas.ts'
 import type { OperatorRows } from '../../http/route.ts'
 import { calendarDay } from '../../http/time-schema.ts'
-import { dayStartMs } from '../../http/time-shapes.ts'
 
 const isWholeKey = (text: string): boolean =>
   /^bsr_[0-9a-f]{64}_/.test(text) || /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)
@@ -25,10 +23,6 @@ const noWholeKey = z.refine<string>((text) => !isWholeKey(text), {
 
 const accountId = z.string().check(z.regex(/^[0-9a-f]{24}$/))
 const flag = z.enum(['true', 'false'])
-
-/** At most 400 days, which one Query reads. */
-const isSpan = ({ from, to }: { from?: string | undefined; to?: string | undefined }): boolean =>
-  from === undefined || to === undefined || (from <= to && dayStartMs(to) - dayStartMs(from) < 400 * DAY_MS)
 
 export const reports = {
   find: {
@@ -116,9 +110,7 @@ export const reports = {
     ),
     auth: 'operator',
     role: 'read',
-    query: z
-      .strictObject({ from: optionalField(calendarDay()), to: optionalField(calendarDay()) })
-      .check(z.refine(isSpan, { path: ['from'], error: 'must be at most 399 days before `to`' })),
+    query: z.strictObject({ from: optionalField(calendarDay()), to: optionalField(calendarDay()) }),
     responses: { 200: totalsPage },
     errors: [],
     needs: ['table'],
