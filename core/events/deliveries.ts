@@ -230,7 +230,8 @@ const PUT_AT_ONCE = 100
  * Sends the events of a time span to an endpoint again, or one of them, whatever became of them before.
  * @param span when the events happened, epoch ms, both included
  * @returns how many, and `nextMs` if there are more: then begin again with it as `sinceMs`
- * @throws DomainError `not_found` without such an endpoint, `conflict` while it is disabled
+ * @throws DomainError `not_found` without such an endpoint, `conflict` while it is disabled, `invalid_request` for a span
+ *   that ends before it begins
  */
 export async function replayEvents(
   deps: Deps<'table'>,
@@ -238,6 +239,10 @@ export async function replayEvents(
   span: { sinceMs: number; untilMs: number; eventId?: string | undefined },
   reason: string,
 ): Promise<{ replayed: number; nextMs: number | undefined }> {
+  if (span.untilMs < span.sinceMs) {
+    const message = 'must not be before `since`; left out, it is now'
+    throw new DomainError('invalid_request', { fields: [{ field: 'until', message }] })
+  }
   const endpoint = await readEndpoint(deps, id)
   if (!endpoint) throw new DomainError('not_found')
   if (!endpoint.enabled)

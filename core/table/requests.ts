@@ -99,6 +99,7 @@ export function tableOver(TableName: string, send: Send): Table & Listing {
 /** The reads of more than one item, of the table and of its indexes. */
 function readsOf(TableName: string, request: Send): Pick<Table, 'list' | 'page' | 'due'> & Listing {
   const page: Table['page'] = async (pk, prefix, { limit, newestFirst, after, between } = {}) => {
+    if (between && isEmpty(between)) return { items: [], isLast: true }
     const names: Placeholders = {}
     const which = between
       ? expr`#sk BETWEEN ${prefix + between[0]} AND ${prefix + between[1]}`
@@ -134,6 +135,7 @@ function readsOf(TableName: string, request: Send): Pick<Table, 'list' | 'page' 
       return pages.flatMap((page) => (page.Items ?? []).map(({ pk, sk }) => ({ pk, sk }) as Key))
     },
     async listed(list, [from, to], limit) {
+      if (isEmpty([from, to])) return []
       const names: Placeholders = {}
       const KeyConditionExpression = render(expr`#status = ${list} AND #id BETWEEN ${from} AND ${to}`, names)
       const { Items } = await request('Query', {
@@ -148,6 +150,9 @@ function readsOf(TableName: string, request: Send): Pick<Table, 'list' | 'page' 
     },
   }
 }
+
+/** Whether nothing can lie between two texts. DynamoDB refuses to look there, and ranges come from requests. */
+const isEmpty = ([from, to]: readonly [string, string]): boolean => from > to
 
 /** The key alone, because callers may pass a whole item. */
 const keyOnly = ({ pk, sk }: Key): Key => ({ pk, sk })

@@ -94,6 +94,15 @@ describe.each(clients)('%s', (_, table) => {
       expect(await sks({ newestFirst: true })).toEqual(['A#3', 'A#2', 'A#1'])
       expect(await sks({ limit: 2 })).toEqual(['A#1', 'A#2'])
       expect(await sks({ limit: 2, after: { pk, sk: 'A#2' } })).toEqual(['A#3'])
+      expect(await sks({ between: ['2', '3'] })).toEqual(['A#2', 'A#3'])
+    })
+
+    test('nothing lies between two texts in the wrong order, and the table is not asked', async () => {
+      const { pk } = newKey()
+      await table.put({ pk, sk: 'A#2' })
+      dynamo.resetCounts()
+      expect(await table.list(pk, 'A#', { between: ['3', '1'] })).toEqual([])
+      expect(dynamo.counts().calls).toEqual({})
     })
   })
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { startApp, type TestRequest } from '../support/app.ts'
+import { addedEndpoint } from '../support/event-endpoints.ts'
 import { newConsumer } from '../support/quota.ts'
 
 /** Requests that were once answered wrongly. Each says what the answer was, and what it has to be. */
@@ -23,4 +24,19 @@ test.each<[request: string, was: string, options: TestRequest, status: number]>(
 ])('%s, which was answered %s', async (request, _, options, status) => {
   const [method = '', target = ''] = request.split(' ')
   expect((await app.request(method, target, options)).status).toBe(status)
+})
+
+test('a replay of a span that ends before it begins, which was answered 500', async () => {
+  const { id } = await addedEndpoint(app)
+  for (const span of [
+    { since: '2026-01-01T00:00:00Z', until: '1970-01-01T00:00:00Z' },
+    { since: '9999-12-31T23:59:59.999Z' },
+  ]) {
+    const json = { ...span, reason: 'it was down' }
+    const { status, body } = await app.request('POST', `/ops/support/endpoints/${id}/replay`, {
+      operator: 'support',
+      json,
+    })
+    expect([status, body.errors?.[0].field]).toEqual([400, 'until'])
+  }
 })
