@@ -40,7 +40,10 @@ const RANDOM: readonly (readonly [RegExp, (found: string, nth: number) => string
       return secret ? `${id}_secret_${hex(id, 24)}` : id
     },
   ],
-  [/(?<![\w/.:-])[\w-]{43,}(?![\w/.:-])/g, (found, nth) => spelled(hex(`text ${nth}`, Math.min(found.length, 64)))],
+  [
+    /(?<![\w/.:-])[\w-]{43,}(?![\w/.:-])/g,
+    (found, nth) => spelled(hex(`text ${nth}`, Math.min(found.length, 64))),
+  ],
 ]
 
 const hex = (text: string, length: number): string =>
