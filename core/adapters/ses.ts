@@ -1,6 +1,6 @@
 import { SESv2Client, SendEmailCommand } from '@aws-sdk/client-sesv2'
 import { asciiDomain } from '../account/email-domain.ts'
-import { DomainError } from '../errors.ts'
+import { DomainError, rateLimited } from '../errors.ts'
 import { readSender, senderHeader } from '../notifications/sender.ts'
 import { ACCOUNT_TAG } from '../notifications/undeliverable.ts'
 import type { Mail } from '../ports.ts'
@@ -8,6 +8,9 @@ import { clientLimits } from './client-limits.ts'
 
 /** SES's errors about the message itself. A retry does not change them. */
 const REFUSED = new Set(['MessageRejected', 'BadRequestException'])
+
+/** SES's errors about too many mails in a second or a day. */
+const TOO_FAST = new Set(['TooManyRequestsException', 'LimitExceededException', 'ThrottlingException'])
 
 /**
  * Mail through SES. `from` is a verified address, with or without a display name, as people write it.
@@ -49,6 +52,8 @@ export function sesMail(config: {
         if (cause instanceof Error && REFUSED.has(cause.name)) {
           throw new Error(`SES refused the message (${cause.name}).`)
         }
+        if (cause instanceof Error && TOO_FAST.has(cause.name))
+          throw rateLimited({ scope: 'all', retryAfterSeconds: undefined }, cause)
         throw new DomainError('temporarily_unavailable', { cause })
       })
     },

@@ -3,15 +3,16 @@ import { type Account, readAccount } from '../account/account.ts'
 import { emailKey } from '../account/fields.ts'
 import { countEvent, waitOf } from '../limits/limits.ts'
 import { mailboxOf } from '../limits/mailbox.ts'
+import { networkOf } from '../limits/network.ts'
 import { deliverMailOrLeave, queueMail } from '../notifications/outbox.ts'
 import type { QueuedMail } from '../notifications/queued-mail.ts'
 import { holdsMailBack } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
-import { eachDue, type Run, type Worked } from '../table/due.ts'
-import { attr, expr, join } from '../table/expression.ts'
+import { eachOf, type Run, type Worked } from '../table/due.ts'
+import { attr, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { ADDRESS_CHANGE_PREFIX, dueAt, type Key, keys, MAIL_REQUEST_KEPT_MS, ttlAt } from '../table/keys.ts'
 import { leaseDue } from '../table/lease.ts'
-import { ConditionFailed, type Write } from '../table/table.ts'
+import { ConditionFailed, type Item, ignoreRefusal, type Write } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
 import { HOUR_MS } from '../time.ts'
 import { CODE_IN_PROFILE, type CodePurpose, newCode, renewCode } from './codes.ts'
@@ -30,38 +31,185 @@ const mailRequestSchema = z.object({
   purpose: z.enum(mailRequestPurposes),
   email: z.string(),
   dueAtMs: z.number(),
+  /** When it was last requested, epoch ms. */
+  askedAtMs: z.optional(z.number()),
+  /** The lanes of the networks that have requested it since the last answer. */
+  lanes: z.optional(z.set(z.number())),
   /** Times of recent mails for this request, epoch ms, for the hourly limit. */
   sentAtMs: z.optional(z.array(z.number())),
 })
+
+type MailRequest = z.infer<typeof mailRequestSchema> & Key
+
+/**
+ * Requests wait in lanes, which take turns, so that a network with thousands of them does not delay another one's. The
+ * number is that of a lane, so the table does not hold the network; and it bounds what a request can hold.
+ */
+const LANES = 1024
+
+/** Requests of our own, such as an operator's. */
+const OWN_LANE = LANES
+
+function laneOf({ keyring, origin }: Deps<'keyring'>): number {
+  if (origin?.ip === undefined) return OWN_LANE
+  return keyring.mac('mail-lane', networkOf(origin.ip)).readUInt16BE() % LANES
+}
 
 /**
  * Stores a request for a mail: one write, whether or not an account has the address. Only the job looks that
  * up, so neither the answer nor its cost reveals whether the address is known.
  */
-export const requestMail = (deps: Deps<'table'>, purpose: MailRequestPurpose, email: string): Promise<void> =>
-  writeAll(deps, [mailRequest(deps, purpose, email)])
+export const requestMail = (
+  deps: Deps<'table' | 'keyring'>,
+  purpose: MailRequestPurpose,
+  email: string,
+): Promise<void> => writeAll(deps, [mailRequest(deps, purpose, email, laneOf(deps))])
 
-/** The write that stores a request for a mail. */
-export function mailRequest(deps: Deps, purpose: MailRequestPurpose, email: string): Write {
+/**
+ * The write that stores a request for a mail. A request that waits already keeps its place, so that nobody holds it
+ * back by asking again and again.
+ */
+export function mailRequest(
+  deps: Deps,
+  purpose: MailRequestPurpose,
+  email: string,
+  lane: number = OWN_LANE,
+): Write {
   const nowMs = deps.clock.nowMs()
   const key = emailKey(email)
   const { due, dueAtMs } = dueAt('ASK', deps.ids.hex(2), nowMs)
   const { ttl } = ttlAt(nowMs + MAIL_REQUEST_KEPT_MS)
+  const set = [
+    expr`#purpose = ${purpose}, #email = ${key}, #askedAtMs = ${nowMs}, #ttl = ${ttl}`,
+    expr`#due = if_not_exists(#due, ${due}), #dueAtMs = if_not_exists(#dueAtMs, ${dueAtMs})`,
+  ]
   return {
     update: keys.ask(purpose, key),
-    set: expr`SET #purpose = ${purpose}, #email = ${key}, #due = ${due}, #dueAtMs = ${dueAtMs}, #ttl = ${ttl}`,
+    set: join([setRemove(set, []), expr`ADD #lanes ${new Set([lane])}`], ' '),
   }
 }
 
+/** How many of the requests that wait a round looks at, and how many it looks up at once. */
+const LOOKED_AT = 8_000
+const LOOKED_UP = 1_000
+
+/** How many requests a round answers, so that the mails of customers, which wait meanwhile, are sent soon. */
+const ANSWERED = 20
+
+/** How many requests that lead nowhere are removed at once. */
+const REMOVED_AT_ONCE = 32
+
+/** What came of a round. */
+interface Answered extends Worked {
+  left: number
+  /** Requests that were due. */
+  found: number
+  /** How long the oldest of them had waited, ms; 0 if there was none. */
+  waitedMs: number
+}
+
 /**
- * Answers the requests that are due: mails a code. The code of the mail before is sent again for as long as it is
- * valid, so that nobody makes the code useless that its owner is about to type. An address that has had its mails for
- * the hour gets no other, but the code in its newest mail is made valid again: whoever asks all day keeps nobody from
- * a code that works.
- * @returns how many requests led to a mail, and how many failed and stay due.
+ * Answers requests that are due, a round of them: first removes all those that lead to nobody, then takes the others
+ * from the lanes in turns and mails a code. The code of the mail before is sent again for as long as it is valid, so
+ * that nobody makes the code useless that its owner is about to type. An address that has had its mails for the hour
+ * gets no other, but the code in its newest mail is made valid again: whoever asks all day keeps nobody from a code
+ * that works.
+ * @returns how many requests led to a mail, how many failed and stay due, and how many are left for the next round.
  */
-export function answerMailRequests(deps: Deps<'table' | 'mail' | 'keyring'>, run: Run): Promise<Worked> {
-  return eachDue(deps, 'ASK', run, (key) => answerMailRequest(deps, key))
+export async function answerMailRequests(
+  deps: Deps<'table' | 'mail' | 'keyring'>,
+  run: Run,
+): Promise<Answered> {
+  const nowMs = deps.clock.nowMs()
+  const waiting = await deps.table.due('ASK', nowMs, LOOKED_AT)
+  const known: MailRequest[] = []
+  let [found, failed, waitedMs] = [0, 0, 0]
+  for (let at = 0; at < waiting.length; at += LOOKED_UP) {
+    const requests = await readRequests(deps, waiting.slice(at, at + LOOKED_UP))
+    for (const { dueAtMs } of requests) waitedMs = Math.max(waitedMs, nowMs - dueAtMs)
+    found += requests.length
+    const looked = await removeNobodys(deps, requests, run)
+    known.push(...looked.known)
+    failed += looked.failed
+  }
+  const turns = inTurns(known, Number.parseInt(deps.ids.hex(2), 16))
+  const worked = await eachOf(deps, turns.slice(0, ANSWERED), run, (key) => answerMailRequest(deps, key))
+  const left = (worked.left ?? 0) + Math.max(0, turns.length - ANSWERED)
+  return { done: worked.done, failed: failed + worked.failed, left, found, waitedMs }
+}
+
+/** The requests of these keys that are due; the index, which has found them, may be out of date. */
+async function readRequests(deps: Deps<'table'>, waiting: readonly Key[]): Promise<MailRequest[]> {
+  const nowMs = deps.clock.nowMs()
+  const items = await deps.table.getAll(waiting)
+  return items.flatMap((item, at) => {
+    const key = waiting[at]
+    const dueAtMs = Number(item?.dueAtMs ?? Number.POSITIVE_INFINITY)
+    if (!key || dueAtMs > nowMs) return []
+    const { data } = z.safeParse(mailRequestSchema, item)
+    return [{ ...(data ?? { ...UNREADABLE, dueAtMs }), pk: key.pk, sk: key.sk }]
+  })
+}
+
+/** Stands for a request that cannot be read, which fails alone when its turn comes. */
+const UNREADABLE: Omit<z.infer<typeof mailRequestSchema>, 'dueAtMs'> = {
+  purpose: 'reset-password',
+  email: '',
+  sentAtMs: [],
+}
+
+/**
+ * Removes the requests that lead to nobody, unless they are repeated meanwhile. What says when mails were sent stays.
+ * @returns the other requests, and how many could not be removed
+ */
+async function removeNobodys(
+  deps: Deps<'table'>,
+  requests: readonly MailRequest[],
+  run: Run,
+): Promise<{ known: MailRequest[]; failed: number }> {
+  const emails = [...new Set(requests.map(({ email }) => email))]
+  const guards = await deps.table.getAll(emails.map(keys.emailGuard))
+  const held = new Set(emails.filter((_, at) => guards[at] !== undefined))
+  const known = requests.filter(({ email }) => held.has(email))
+  const others = requests.filter(({ email }) => !held.has(email))
+  const { failed } = await eachOf(deps, others, { ...run, width: REMOVED_AT_ONCE }, async (request) => {
+    const { purpose, email, sentAtMs } = request
+    const mayLead =
+      sentAtMs !== undefined ||
+      (purpose === 'confirm-email' && (await readChanges(deps, email, 1)).length > 0)
+    if (mayLead) known.push(request)
+    else await deps.table.remove(request, unchangedSince(request, ['askedAtMs'])).catch(ignoreRefusal)
+    return false
+  })
+  return { known, failed }
+}
+
+/**
+ * The requests in the order in which they are answered: the oldest of each lane, then the next of each. A request that
+ * several networks have made has the best of their places. Which lane is the first is random, so that nobody is always
+ * the last when there are more lanes than a round answers requests.
+ */
+export function inTurns<T extends Pick<MailRequest, 'dueAtMs' | 'lanes'>>(
+  requests: readonly T[],
+  random: number,
+): T[] {
+  const lanes = new Map<number, T[]>()
+  for (const request of requests.toSorted((a, b) => a.dueAtMs - b.dueAtMs))
+    for (const lane of request.lanes ?? [OWN_LANE]) {
+      const waiting = lanes.get(lane)
+      if (waiting) waiting.push(request)
+      else lanes.set(lane, [request])
+    }
+  const all = [...lanes.values()]
+  const first = all.length > 0 ? random % all.length : 0
+  const rotated = [...all.slice(first), ...all.slice(0, first)]
+  const ordered = new Set<T>()
+  for (let place = 0; ordered.size < requests.length; place++)
+    for (const lane of rotated) {
+      const next = lane[place]
+      if (next) ordered.add(next)
+    }
+  return [...ordered]
 }
 
 async function answerMailRequest(deps: Deps<'table' | 'mail' | 'keyring'>, key: Key): Promise<boolean> {
@@ -70,20 +218,25 @@ async function answerMailRequest(deps: Deps<'table' | 'mail' | 'keyring'>, key: 
     const item = await leaseDue(deps, key)
     if (!item) return false
     const request = z.parse(mailRequestSchema, item)
-    // A request that arrives meanwhile changes the due time. This condition then fails; the next run answers.
-    const unchanged = expr`#dueAtMs = ${request.dueAtMs}`
+    const isLeased = expr`#dueAtMs = ${request.dueAtMs}`
     const recent = (request.sentAtMs ?? []).filter((sentMs) => sentMs > nowMs - HOUR_MS)
     const recipients = await findRecipients(deps, request.purpose, request.email)
     const mayMail = recent.length < MAILS_AN_HOUR
     const prepared = await Promise.all(recipients.map((recipient) => prepareMail(deps, recipient, mayMail)))
     const mails = prepared.filter((each) => each !== undefined)
     if (mails.length === 0) {
-      await deps.table.update(key, expr`REMOVE #due, #dueAtMs`, unchanged)
+      // A request that arrives meanwhile may lead to a mail. It is answered when the lease ends.
+      const isSame = join([isLeased, unchangedSince(request, ['askedAtMs'])], ' AND ')
+      await deps.table.update(key, expr`REMOVE #due, #dueAtMs, #lanes`, isSame)
       return false
     }
     await deps.table.transact([
       ...mails.flatMap(({ writes }) => writes),
-      { update: key, set: expr`SET #sentAtMs = ${[...recent, nowMs]} REMOVE #due, #dueAtMs`, if: unchanged },
+      {
+        update: key,
+        set: expr`SET #sentAtMs = ${[...recent, nowMs]} REMOVE #due, #dueAtMs, #lanes`,
+        if: isLeased,
+      },
     ])
     await Promise.all(mails.map(({ mail }) => deliverMailOrLeave(deps, mail)))
     return true
@@ -194,10 +347,11 @@ function purposeFor(deps: Deps, account: Account, asked: MailRequestPurpose): Re
   return open.isReady ? 'finish-recovery' : 'wait-for-recovery'
 }
 
+const readChanges = (deps: Deps<'table'>, email: string, limit: number): Promise<Item[]> =>
+  deps.table.list(keys.addressChanges(email), ADDRESS_CHANGE_PREFIX, { limit })
+
 async function findChanges(deps: Deps<'table'>, email: string): Promise<Recipient[]> {
-  const items = await deps.table.list(keys.addressChanges(email), ADDRESS_CHANGE_PREFIX, {
-    limit: MOST_CHANGES,
-  })
+  const items = await readChanges(deps, email, MOST_CHANGES)
   const accounts = await Promise.all(items.map(({ accountId }) => readAccount(deps, String(accountId))))
   return accounts.flatMap((account) => {
     const to = account?.pendingEmail

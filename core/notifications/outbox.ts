@@ -132,16 +132,19 @@ const OVERDUE_MS = 15 * MINUTE_MS
 /**
  * Sends the mails that are due. Each is leased for a minute, so that two runs do not send the same mail. A mail
  * that is no longer true, or whose address gets no mail, is dropped.
- * @returns how many mails were sent, how many failed and stay due, how many were dropped, and how many of the sent
- *   and failed ones were overdue.
+ * @returns how many mails were sent, how many failed and stay due, how many were dropped, how many of the sent
+ *   and failed ones were overdue, how long the oldest of them had waited, ms, and how many there was no time for.
  */
 export async function sendDueMail(
   deps: Deps<'table' | 'mail' | 'keyring'>,
   run: Run,
-): Promise<{ sent: number; failed: number; dropped: number; overdue: number }> {
-  let dropped = 0
-  let overdue = 0
-  const { done, failed } = await eachDue(deps, 'MAIL', run, async (key) => {
+): Promise<Record<'sent' | 'failed' | 'dropped' | 'overdue' | 'waitedMs' | 'left', number>> {
+  let [dropped, overdue, waitedMs] = [0, 0, 0]
+  const {
+    done,
+    failed,
+    left = 0,
+  } = await eachDue(deps, 'MAIL', run, async (key) => {
     const item = await leaseDue(deps, key)
     if (!item) return false
     const mail = z.parse(mailSchema, item)
@@ -154,7 +157,10 @@ export async function sendDueMail(
       deps.log.warn('a queued mail was dropped instead of sent', undefined, about)
       return false
     }
-    const late = deps.clock.nowMs() - mail.readyAtMs >= OVERDUE_MS ? 1 : 0
+    const mailWaitedMs = deps.clock.nowMs() - mail.readyAtMs
+    const late = mailWaitedMs >= OVERDUE_MS ? 1 : 0
+    // Why a mail waits that has failed is in the log.
+    if (mail.failures === 0) waitedMs = Math.max(waitedMs, mailWaitedMs)
     const isSent = await deliverMail(deps, current).catch(async (error: unknown) => {
       overdue += late
       await postpone(deps, mail)
@@ -164,7 +170,7 @@ export async function sendDueMail(
     if (isSent) overdue += late
     return isSent
   })
-  return { sent: done, failed, dropped, overdue }
+  return { sent: done, failed, dropped, overdue, waitedMs, left }
 }
 
 /** Each failure doubles the wait, up to an hour, so that a refused address is not tried every minute. */

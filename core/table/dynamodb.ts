@@ -1,5 +1,6 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import {
+  BatchGetCommand,
   BatchWriteCommand,
   DeleteCommand,
   DynamoDBDocumentClient,
@@ -21,6 +22,7 @@ const commands = {
   UpdateItem: UpdateCommand,
   DeleteItem: DeleteCommand,
   TransactWriteItems: TransactWriteCommand,
+  BatchGetItem: BatchGetCommand,
   BatchWriteItem: BatchWriteCommand,
 } satisfies Record<Operation, unknown>
 

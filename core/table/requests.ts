@@ -20,6 +20,7 @@ export type Operation =
   | 'UpdateItem'
   | 'DeleteItem'
   | 'TransactWriteItems'
+  | 'BatchGetItem'
   | 'BatchWriteItem'
 
 /** The members of DynamoDB's answers that the table reads. */
@@ -28,6 +29,8 @@ export interface TableAnswer {
   Items?: Item[]
   Attributes?: Item
   LastEvaluatedKey?: Item
+  Responses?: Record<string, Item[]>
+  UnprocessedKeys?: Record<string, { Keys?: Key[] }>
   UnprocessedItems?: Record<string, unknown[]>
 }
 
@@ -97,7 +100,25 @@ export function tableOver(TableName: string, send: Send): Table & Listing {
 }
 
 /** The reads of more than one item, of the table and of its indexes. */
-function readsOf(TableName: string, request: Send): Pick<Table, 'list' | 'page' | 'due'> & Listing {
+function readsOf(
+  TableName: string,
+  request: Send,
+): Pick<Table, 'getAll' | 'list' | 'page' | 'due'> & Listing {
+  /** Reads up to `BATCH_KEYS` items, in any order. */
+  async function batch(keys: readonly Key[]): Promise<Item[]> {
+    const items: Item[] = []
+    let open = keys.map(keyOnly)
+    for (let tries = 1; open.length > 0; tries++) {
+      const { Responses, UnprocessedKeys } = await request('BatchGetItem', {
+        RequestItems: { [TableName]: { Keys: open, ConsistentRead: true } },
+      })
+      items.push(...(Responses?.[TableName] ?? []))
+      open = UnprocessedKeys?.[TableName]?.Keys ?? []
+      if (open.length > 0 && tries === CONFLICT_TRIES) throw new DomainError('temporarily_unavailable')
+      if (open.length > 0) await jitter(tries)
+    }
+    return items
+  }
   const page: Table['page'] = async (pk, prefix, { limit, newestFirst, after, between } = {}) => {
     if (between && isEmpty(between)) return { items: [], isLast: true }
     const names: Placeholders = {}
@@ -116,6 +137,14 @@ function readsOf(TableName: string, request: Send): Pick<Table, 'list' | 'page' 
     return { items: Items ?? [], isLast: LastEvaluatedKey === undefined }
   }
   return {
+    async getAll(keys) {
+      const batches = Array.from({ length: Math.ceil(keys.length / BATCH_KEYS) }, (_, at) =>
+        batch(keys.slice(at * BATCH_KEYS, (at + 1) * BATCH_KEYS)),
+      )
+      const items = (await Promise.all(batches)).flat()
+      const found = new Map(items.map((item) => [`${item.pk}\n${item.sk}`, item]))
+      return keys.map(({ pk, sk }) => found.get(`${pk}\n${sk}`))
+    },
     page,
     list: async (pk, prefix, options) => (await page(pk, prefix, options)).items,
     async due(kind, nowMs, limit) {
@@ -179,8 +208,9 @@ function transactItem(TableName: string, write: Write) {
 /** A hot item loses to transactions again and again, so that a few more tries cost less than a 503. */
 const CONFLICT_TRIES = 8
 
-/** Most items that DynamoDB accepts in one BatchWriteItem. */
+/** Most items that DynamoDB accepts in one BatchWriteItem, and most keys in one BatchGetItem. */
 const BATCH_ITEMS = 25
+const BATCH_KEYS = 100
 
 /**
  * Sends a request, and the very same request again after it lost to a concurrent transaction. The request is data

@@ -62,6 +62,8 @@ export interface Listing {
  */
 export interface Table {
   get(key: Key): Promise<Item | undefined>
+  /** The items of these keys, which differ from each other, in their order; a hundred of them with one request. */
+  getAll(keys: readonly Key[]): Promise<(Item | undefined)[]>
   /** Items of one partition whose sort key starts with `prefix`, in key order; at most one page of 1 MB. */
   list(pk: string, prefix: string, options?: ListOptions): Promise<Item[]>
   /** As `list`, and whether items follow those that were read: the page was full, or had 1 MB. */

@@ -109,11 +109,16 @@ function convert(value: unknown, convertItem: (item: Json) => Json): unknown {
   if (Array.isArray(value)) return value.map((part) => convert(part, convertItem))
   if (typeof value !== 'object' || value === null) return value
   const parts = Object.entries(value).map(([name, part]) => {
-    if (name === 'Items') return [name, (part as Json[]).map(convertItem)]
+    if (name === 'Items' || name === 'Keys') return [name, (part as Json[]).map(convertItem)]
+    if (name === 'Responses') return [name, convertLists(part as Record<string, Json[]>, convertItem)]
     return [name, HOLDERS.has(name) && part ? convertItem(part as Json) : convert(part, convertItem)]
   })
   return Object.fromEntries(parts)
 }
+
+/** The items of a BatchGetItem, by their table. */
+const convertLists = (lists: Record<string, Json[]>, convertItem: (item: Json) => Json): Json =>
+  Object.fromEntries(Object.entries(lists).map(([table, items]) => [table, items.map(convertItem)]))
 
 /** The answer's JSON object, or undefined for anything else. */
 function parse(text: string): Json | undefined {

@@ -118,7 +118,7 @@ export const needs = {
         tableKey(WRITES_KEY),
       ],
       work: [
-        { actions: [...WRITES, 'dynamodb:BatchWriteItem'], on: ['table'] },
+        { actions: [...WRITES, 'dynamodb:BatchGetItem', 'dynamodb:BatchWriteItem'], on: ['table'] },
         { actions: ['dynamodb:Query'], on: ['dueIndex'] },
         tableKey(WRITES_KEY),
       ],

@@ -67,7 +67,7 @@ test('as many items are worked on concurrently as the run allows, and no more', 
   expect(most).toBe(7)
 })
 
-test('when the time is up, a run begins no further item, finishes those begun and leaves the rest due', async () => {
+test('when the time is up, a run begins no further item, finishes those begun, and leaves and counts the rest', async () => {
   const { deps, pass } = await waiting(200)
   const run = { untilMs: START_MS + 50, width: 10 }
   let ended = 0
@@ -77,7 +77,7 @@ test('when the time is up, a run begins no further item, finishes those begun an
     ended++
     return done(deps, key)
   })
-  expect(worked).toEqual({ done: 50, failed: 0 })
+  expect(worked).toEqual({ done: 50, failed: 0, left: 150 })
   expect(ended).toBe(50)
   expect((await deps.table.due('PURCHASE', START_MS, 1_000)).length).toBe(150)
 })

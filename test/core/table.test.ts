@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { openTable } from '../../core/table/dynamodb.ts'
 import { attr, expr } from '../../core/table/expression.ts'
 import { DUE_SHARDS, dueAt, type Key } from '../../core/table/keys.ts'
+import { tableOver } from '../../core/table/requests.ts'
 import { ConditionFailed, ignoreRefusal, type Table } from '../../core/table/table.ts'
 import { openWireTable } from '../../core/table/wire.ts'
 import { startApp } from '../support/app.ts'
@@ -235,6 +236,7 @@ describe.each(clients)('%s', (_, table) => {
 
     test.each([
       ['get', () => table.get(newKey())],
+      ['getAll', () => table.getAll([newKey()])],
       ['list', () => table.list(newKey().pk, '#')],
       ['put', () => table.put({ ...newKey() })],
       ['update', () => table.update(newKey(), expr`SET #n = ${1}`)],
@@ -252,6 +254,40 @@ describe.each(clients)('%s', (_, table) => {
         })
       },
     )
+  })
+
+  describe('getAll', () => {
+    test('reads any number of items in the order of their keys, a hundred with one request', async () => {
+      const keys = Array.from({ length: 250 }, newKey)
+      const stored = keys.filter((_, n) => n % 3 > 0)
+      await table.putAll(
+        stored.map((key, n) => ({ ...key, n, raw: new Uint8Array([n % 256]), set: new Set([n]) })),
+      )
+      dynamo.resetCounts()
+      const items = await table.getAll(keys)
+      expect(dynamo.counts().calls.BatchGetItem).toBe(3)
+      const single = await Promise.all(keys.slice(0, 7).map((key) => table.get(key)))
+      expect(items.slice(0, 7)).toEqual(single)
+      expect(items.map((item) => item?.pk)).toEqual(keys.map(({ pk }, n) => (n % 3 > 0 ? pk : undefined)))
+      expect(await table.getAll([])).toEqual([])
+    })
+
+    test('asks again for what DynamoDB has left out', async () => {
+      const keys = [newKey(), newKey(), newKey()]
+      const item = (key: Key) => ({ ...key, n: 1 })
+      const asked: number[] = []
+      const partial = tableOver(tableName, async (_, input) => {
+        const { Keys } = (input.RequestItems as Record<string, { Keys: Key[] }>)[tableName]!
+        asked.push(Keys.length)
+        const [first, ...rest] = Keys
+        return {
+          Responses: { [tableName]: [item(first!)] },
+          UnprocessedKeys: rest.length > 0 ? { [tableName]: { Keys: rest } } : {},
+        }
+      })
+      expect(await partial.getAll(keys)).toEqual(keys.map(item))
+      expect(asked).toEqual([3, 2, 1])
+    })
   })
 
   describe('due', () => {

@@ -47,7 +47,7 @@ interface Expected {
 const READS = ['GetItem', 'Query']
 const WRITES = [...READS, 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem']
 const SPENDS = [...READS, 'PutItem', 'UpdateItem', 'BatchWriteItem']
-const WORKS = [...WRITES, 'BatchWriteItem']
+const WORKS = [...WRITES, 'BatchGetItem', 'BatchWriteItem']
 
 /** Of all requests that read an account, these store what they have fetched: an invoice with its receipt's link. */
 const CACHING = ['get-invoice', 'last-invoice']
@@ -794,6 +794,8 @@ function alarmsOf(graph: Graph): string[] {
     `RenewalsFailing: ${own} PaymentWorkFailed  Sum 3 900 1`,
     `MailFailing: ${own} MailFailed  Sum 3 900 1`,
     `MailOverdue: ${own} MailOverdue  Sum 1 900 1`,
+    `MailLate: ${own} MailLate  Sum 1 300 1`,
+    `MailLeft: ${own} MailLeft  Sum 3 900 1`,
     `EventsFailing: ${own} EventsFailed  Sum 3 900 1`,
     'BounceRate: AWS/SES Reputation.BounceRate  Maximum 0.03 3600 1',
     'ComplaintRate: AWS/SES Reputation.ComplaintRate  Maximum 0.0008 3600 1',
@@ -868,6 +870,8 @@ function placesOf(graph: Graph): Record<string, string[]> {
     WebhookRefusals: ['Developers, Webhooks', 'StripeWebhookSecrets'],
     MailFailing: [group('jobs-send-mail'), 'SES, Account dashboard'],
     MailOverdue: [group('jobs-send-mail'), 'SES, Account dashboard'],
+    MailLate: [group('jobs-send-mail'), 'SES, Account dashboard'],
+    MailLeft: [group('jobs-send-mail'), 'SES, Account dashboard'],
     EventsFailing: [group('jobs-tell-alerts'), group('jobs-publish-events')],
     BounceRate: [group('jobs-note-mail-event'), 'SES, Reputation metrics'],
     ComplaintRate: [group('jobs-note-mail-event'), 'SES, Reputation metrics'],
@@ -925,6 +929,8 @@ const logMetrics: Rule = (graph) => {
           (job) => `${group(job)} %ailed.{2,3}[1-9]% Bursar/${graph.stage} EventsFailed 1`,
         ),
         `${group('jobs-send-mail')} %overdue.{2,3}[1-9]% Bursar/${graph.stage} MailOverdue 1`,
+        `${group('jobs-send-mail')} %late.{2,3}1% Bursar/${graph.stage} MailLate 1`,
+        `${group('jobs-send-mail')} %left.{2,3}[1-9]% Bursar/${graph.stage} MailLeft 1`,
         `${apiLog} ${failed} Bursar/${graph.stage} WebhookFailures 1`,
         `${apiLog} ${refused} Bursar/${graph.stage} WebhookRefusals 1`,
       ],

@@ -146,6 +146,17 @@ test('sixty puts have the same result in both tables, whether or not items exist
   await alike((table) => table.putAll([]))
 })
 
+test('items are read alike in one batch, in the order of their keys', async () => {
+  const keys = [newKey(), newKey(), newKey()]
+  for (const table of tables)
+    for (const key of keys.slice(1)) await table.put({ ...key, n: keys.indexOf(key) })
+  const found = await alike((table) => table.getAll(keys.toReversed()))
+  expect(found).toEqual([
+    'done',
+    [expect.objectContaining({ n: 2 }), expect.objectContaining({ n: 1 }), undefined],
+  ])
+})
+
 test('a partition is listed alike, and due work is found alike', async () => {
   const { pk } = newKey()
   const items: Item[] = ['A#1', 'A#2', 'B#1', 'A#3'].map((sk, n) => ({

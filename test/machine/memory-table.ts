@@ -80,6 +80,10 @@ export function memoryTable(
       await turn()
       return copy(found(key))
     },
+    async getAll(keys) {
+      await turn()
+      return keys.map((key) => copy(found(key)))
+    },
     async page(pk, prefix, options = {}) {
       await turn()
       const items = inPartition(pk, prefix, options)

@@ -28,6 +28,11 @@ export function metered(table: Table): { table: Table; units: { writes: number; 
         units.reads += readUnits(item ? [item] : [])
         return item
       },
+      async getAll(keys) {
+        const items = await table.getAll(keys)
+        for (const item of items) units.reads += readUnits(item ? [item] : [])
+        return items
+      },
       async list(...query) {
         const items = await table.list(...query)
         units.reads += readUnits(items)
