@@ -788,13 +788,15 @@ function createDashboard({ settings, prefix }: Deployment, { api, table, deadLet
       ],
       ['Dead letters', [['AWS/SQS', 'ApproximateNumberOfMessagesVisible', 'QueueName', queueName]]],
       [
-        'Lines of level alarm, webhook failures, failed payment work, failed and overdue mail, failed events',
+        'Lines of level alarm, webhook failures, failed payment work, failed, overdue, late and left mail, failed events',
         [
           'AlarmLines',
           'WebhookFailures',
           'PaymentWorkFailed',
           'MailFailed',
           'MailOverdue',
+          'MailLate',
+          'MailLeft',
           'EventsFailed',
         ].map((metric) => [`Bursar/${settings.stage}`, metric]),
       ],

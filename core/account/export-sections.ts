@@ -359,7 +359,8 @@ export const exportedKinds: readonly ExportedKind[] = [
 export const mailRequestKind: ExportedKind = {
   prefix: '#ASK',
   section: 'mailRequests',
-  shows: ['purpose', 'email', 'sentAtMs', 'ttl'],
+  shows: ['purpose', 'email', 'askedAtMs', 'sentAtMs', 'ttl'],
+  omits: { lanes: 'It says in which order requests are answered.' },
 }
 
 /** Kinds that no export shows, each with what is in it and the reason. */

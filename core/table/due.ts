@@ -7,6 +7,8 @@ export interface Worked {
   done: number
   /** Items for which `work` threw. They stay due and do not hold up other items. */
   failed: number
+  /** Items that were found due and not begun before the time was over, if any; there may be more. */
+  left?: number
 }
 
 /** Limits of a run. */
@@ -40,28 +42,46 @@ export async function eachDue(
   run: Run,
   work: (key: Key) => Promise<boolean>,
 ): Promise<Worked> {
-  const worked = { done: 0, failed: 0 }
+  const total: Worked = { done: 0, failed: 0 }
   const seen = new Set<string>()
-  const inTime = () => deps.clock.nowMs() < run.untilMs
-  for (let fresh = true; fresh && inTime(); ) {
+  for (let fresh = true; fresh && deps.clock.nowMs() < run.untilMs; ) {
     // Items that stay due are the oldest, so the page also has room for those that were seen.
     const keys = await deps.table.due(kind, deps.clock.nowMs(), DUE_PAGE + seen.size)
     const waiting = keys.filter(({ pk, sk }) => !seen.has(`${pk} ${sk}`))
     fresh = waiting.length > 0
     for (const { pk, sk } of waiting) seen.add(`${pk} ${sk}`)
-    const worker = async () => {
-      for (let key = waiting.shift(); key && inTime(); key = waiting.shift()) {
-        try {
-          if (await work(key)) worked.done++
-        } catch (error) {
-          worked.failed++
-          deps.log.error('a due item failed and stays due; a later run retries it', error, {
-            item: shownKey(key),
-          })
-        }
+    const { done, failed, left } = await eachOf(deps, waiting, run, work)
+    total.done += done
+    total.failed += failed
+    if (left !== undefined) total.left = left
+  }
+  return total
+}
+
+/** Runs `work` on every one of these items, several at once, until the time is over. */
+export async function eachOf<K extends Key>(
+  deps: Deps,
+  keys: readonly K[],
+  run: Run,
+  work: (key: K) => Promise<boolean>,
+): Promise<Worked> {
+  const worked: Worked = { done: 0, failed: 0 }
+  const waiting = [...keys].reverse()
+  const worker = async () => {
+    while (deps.clock.nowMs() < run.untilMs) {
+      const key = waiting.pop()
+      if (!key) return
+      try {
+        if (await work(key)) worked.done++
+      } catch (error) {
+        worked.failed++
+        deps.log.error('a due item failed and stays due; a later run retries it', error, {
+          item: shownKey(key),
+        })
       }
     }
-    await Promise.all(Array.from({ length: Math.min(run.width, waiting.length) }, worker))
   }
+  await Promise.all(Array.from({ length: Math.min(run.width, keys.length) }, worker))
+  if (waiting.length > 0) worked.left = waiting.length
   return worked
 }

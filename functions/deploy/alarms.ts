@@ -40,6 +40,8 @@ export interface CountedLines {
     | 'PaymentWorkFailed'
     | 'MailFailed'
     | 'MailOverdue'
+    | 'MailLate'
+    | 'MailLeft'
     | 'EventsFailed'
     | 'WebhookFailures'
     | 'WebhookRefusals'
@@ -58,6 +60,11 @@ export const ALARM_LINE = '%level.{3,5}alarm%'
 export const FAILED_LINE = '%ailed.{2,3}[1-9]%'
 /** Matches the line of a run of `send-mail` that found mails which had waited for too long: `"overdue":1` or more. */
 export const OVERDUE_LINE = '%overdue.{2,3}[1-9]%'
+
+/** Matches the line of a run of `send-mail` whose oldest mail or request had waited for five minutes: `"late":1`. */
+export const LATE_LINE = '%late.{2,3}1%'
+/** Matches the line of a run of `send-mail` that had no time for all mails and requests: `"left":1` or more. */
+export const LEFT_LINE = '%left.{2,3}[1-9]%'
 
 const payingJobs = [...scheduled, ...started].filter(({ needs }) => needs.includes('payments'))
 const mailJobs = scheduled.filter(({ needs }) => needs.includes('mail'))
@@ -92,6 +99,8 @@ export const countedLines: readonly CountedLines[] = [
       pattern: OVERDUE_LINE,
       log: { function: name },
     },
+    { name: `${pascal(name)}Late`, metric: 'MailLate' as const, pattern: LATE_LINE, log: { function: name } },
+    { name: `${pascal(name)}Left`, metric: 'MailLeft' as const, pattern: LEFT_LINE, log: { function: name } },
   ]),
   ...eventJobs.map(({ name }) => ({
     name: `${pascal(name)}Failed`,
@@ -265,6 +274,20 @@ function ofMail(prefix: string): Alarm[] {
       sentence: `A mail has waited for more than 15 minutes. Either SES refuses it again and again, or there are more mails than SES lets the account send in a second. Search the log group ${sending} for "overdue" and for the errors before, and raise the sending rate under SES, Account dashboard, if it is in use.`,
       metric: sum('logLines', 'MailOverdue'),
       periodSeconds: 900,
+    },
+    {
+      ...once,
+      name: 'MailLate',
+      sentence: `A mail, or a request for one, had waited for more than 5 minutes when jobs-send-mail came to it: customers wait for their codes. Usually somebody requests mails in bulk for addresses of many customers, or SES lets the account send too few mails a second. The lines of the log group ${sending} say how long the oldest had waited ("oldestSeconds") and how many are left. If requests come in bulk, see "An attack" in functions/deploy/README.md; else raise the sending rate under SES, Account dashboard.`,
+      metric: sum('logLines', 'MailLate'),
+    },
+    {
+      ...once,
+      name: 'MailLeft',
+      sentence: `At least 3 runs within 15 minutes had no time for all mails and requests for mails. The next runs go on, and networks take turns, so customers still get theirs, later. The lines of the log group ${sending} say how many are "left" and how old the oldest is ("oldestSeconds"). If requests come in bulk, see "An attack" in functions/deploy/README.md; else raise the sending rate under SES, Account dashboard.`,
+      metric: sum('logLines', 'MailLeft'),
+      periodSeconds: 900,
+      threshold: 3,
     },
     {
       name: 'BounceRate',

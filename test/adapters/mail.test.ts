@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { SESv2Client, SendEmailCommand } from '@aws-sdk/client-sesv2'
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { sesMail } from '../../core/adapters/ses.ts'
+import { pacedMail } from '../../core/notifications/mail-pace.ts'
 import { listen } from '../local/http.ts'
 import { type MailDouble, startMail } from '../local/mail.ts'
 import { mailContract } from './mail.contract.ts'
@@ -41,6 +42,26 @@ describe('with the double in the environment', () => {
   })
 
   mailContract('the double', { from: FROM, to: 'reader@example.com' })
+
+  test('a run that is told that its mails come too fast waits a second and sends the mail, and no other failure waits', async () => {
+    const waits: number[] = []
+    const clock = {
+      nowMs: () => nowMs,
+      wait: async (ms: number) => {
+        waits.push(ms)
+        nowMs += ms
+      },
+    }
+    const mail = pacedMail(sesMail({ from: FROM, appUrl: APP_URL, appName: 'Bursar' }), clock)
+    double.addFault({ fault: 'throttle', times: 2 })
+    await mail.send(emailTo('fast@example.com'))
+    expect([waits, double.messages('fast@example.com').length]).toEqual([[1_000], 1])
+    double.addFault({ fault: 'error-before', times: 2 })
+    await expect(mail.send(emailTo('fast@example.com'))).rejects.toMatchObject({
+      code: 'temporarily_unavailable',
+    })
+    expect(waits).toEqual([1_000])
+  })
 
   test('a message arrives as it was sent, stamped with the stack’s clock', async () => {
     nowMs = Date.UTC(2026, 5, 7, 8, 9, 10, 11)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ALARM_LINE, FAILED_LINE, OVERDUE_LINE } from '../../functions/deploy/alarms.ts'
+import { ALARM_LINE, FAILED_LINE, LATE_LINE, LEFT_LINE, OVERDUE_LINE } from '../../functions/deploy/alarms.ts'
 
 /** The deployment counts log lines by pattern. These tests check the patterns against real lines. */
 const pattern = (filter: string) => new RegExp(/^%(.*)%$/.exec(filter)?.[1] ?? '^$')
@@ -32,4 +32,16 @@ test('a run that found overdue mail is counted in both forms, and no other run i
   const run = { level: 'info', job: 'send-mail', sent: 3, failed: 0, dropped: 2 }
   for (const form of forms({ ...run, overdue: 12 })) expect(form).toMatch(pattern(OVERDUE_LINE))
   for (const form of forms({ ...run, overdue: 0 })) expect(form).not.toMatch(pattern(OVERDUE_LINE))
+})
+
+test('a run that found late mail, or left some, is counted in both forms, and no other run is', () => {
+  const run = { level: 'info', job: 'send-mail', sent: 12, oldestSeconds: 12, leftOut: 3 }
+  for (const form of forms({ ...run, late: 1, left: 40 })) {
+    expect(form).toMatch(pattern(LATE_LINE))
+    expect(form).toMatch(pattern(LEFT_LINE))
+  }
+  for (const form of forms({ ...run, late: 0, left: 0 })) {
+    expect(form).not.toMatch(pattern(LATE_LINE))
+    expect(form).not.toMatch(pattern(LEFT_LINE))
+  }
 })
