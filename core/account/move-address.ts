@@ -138,7 +138,6 @@ function confirmation(deps: Deps<'table'>, account: Account, email: string): Wri
       template: 'change-email',
       values: { username },
       codeLookup: code.lookup,
-      isLimited: true,
     },
     0,
   )
@@ -192,7 +191,6 @@ async function moveUnconfirmed(
       template: 'confirm-email',
       values: { username },
       codeLookup: code.lookup,
-      isLimited: true,
     },
     0,
   )

@@ -195,7 +195,6 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
       template: 'change-email',
       values: { username },
       codeLookup: code.lookup,
-      isLimited: true,
     })
     queue({ accountId, to: account.email, template: 'email-is-changing', values: { username } })
   } else {
@@ -211,7 +210,6 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
       template: 'confirm-email',
       values: { username },
       codeLookup: code.lookup,
-      isLimited: true,
     })
   }
   return {

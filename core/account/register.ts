@@ -4,6 +4,9 @@ import { networkMac } from '../credentials/stranger-tries.ts'
 import { DomainError } from '../errors.ts'
 import { announce } from '../events/outbox.ts'
 import { defaultKeyLookup } from '../keys/default-key.ts'
+import { countedWrite } from '../limits/limits.ts'
+import { mailboxOf } from '../limits/mailbox.ts'
+import { mailboxLimits } from '../limits/mailbox-limits.ts'
 import { deliverMailOrLeave, queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
@@ -43,7 +46,7 @@ const absent = expr`attribute_not_exists(pk)`
  * user, and the account becomes active. A crash leaves a pending account, which only the same request can
  * resume. For an hour, the same request is answered with the account that it has made.
  * @throws DomainError `username_taken`, `email_taken`, `password_refused`; `password_locked` for a repeat with wrong
- *   passwords
+ *   passwords; `too_many_requests` if the mailbox has had its accounts for the day
  */
 export async function registerAccount(deps: RegisterDeps, input: Registration): Promise<Account> {
   const profile = await reserve(deps, input)
@@ -61,6 +64,9 @@ export async function registerAccount(deps: RegisterDeps, input: Registration): 
 async function reserve(deps: RegisterDeps, input: Registration): Promise<Profile> {
   const fresh = newProfile(deps, input)
   const guard = { accountId: fresh.profile.id }
+  const { email } = input
+  // Counted in the transaction that takes the names, so that no repeat of the request is counted again.
+  const counted = countedWrite(deps, mailboxOf(email), ...mailboxLimits(email, 'sign-up-of'))
   try {
     await deps.table.transact([
       { put: fresh.item, if: absent },
@@ -68,13 +74,22 @@ async function reserve(deps: RegisterDeps, input: Registration): Promise<Profile
       { put: { ...keys.emailGuard(emailKey(input.email)), ...guard }, if: absent },
       { put: fresh.keyLookup, if: absent },
       { put: fresh.quota },
+      counted.write,
     ])
     return fresh.profile
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
-    return resume(deps, fresh.profile, input.password, error.failed.get(1), error.failed.get(2))
+    const { failed } = error
+    const tooMany = failed.has(5) ? counted.refusal(failed.get(5)) : undefined
+    if (tooMany && !failed.has(1) && !failed.has(2)) throw tooMany
+    return resume(deps, fresh.profile, input.password, failed.get(1), failed.get(2)).catch((refusal) => {
+      // Whether the address is taken is no answer for whoever may not register it. A username says nothing of it.
+      throw tooMany && isTaken(refusal) ? tooMany : refusal
+    })
   }
 }
+
+const isTaken = (error: unknown): boolean => error instanceof DomainError && error.code === 'email_taken'
 
 /**
  * Resumes the pending account that an earlier try of the same request has registered, or finds the account that
@@ -133,7 +148,6 @@ async function activateAccount(deps: RegisterDeps, pending: Profile): Promise<Ac
     template: 'confirm-email',
     values: { username: pending.username },
     codeLookup: code.lookup,
-    isLimited: true,
   })
   try {
     await deps.table.transact([

@@ -1,8 +1,7 @@
 import * as z from 'zod/mini'
 import { type Account, readAccount } from '../account/account.ts'
 import { emailKey } from '../account/fields.ts'
-import { countEvent, waitOf } from '../limits/limits.ts'
-import { mailboxOf } from '../limits/mailbox.ts'
+import { countMailTo } from '../limits/mailbox-limits.ts'
 import { networkOf } from '../limits/network.ts'
 import { deliverMailOrLeave, queueMail } from '../notifications/outbox.ts'
 import type { QueuedMail } from '../notifications/queued-mail.ts'
@@ -286,7 +285,7 @@ async function prepareMail(
   const isFreed = async () => (lookup === undefined ? isOwners : (await renew(false)) === 'spent')
   if (!mayMail && !(await isFreed())) return undefined
   const limit = purpose === 'reset-password' ? 'reset-to' : 'confirm-to'
-  if (!isOwners && waitOf(await countEvent(deps, mailboxOf(to), limit)) > 0) {
+  if (!isOwners && (await countMailTo(deps, to, limit)) > 0) {
     await renew(false)
     return undefined
   }
@@ -299,6 +298,7 @@ async function prepareMail(
     template: purpose,
     values: { username, ...(status === 'deactivated' && { restores: true }) },
     codeLookup,
+    isCounted: true,
   })
   const codeWrites: Write[] = code
     ? [

@@ -2,8 +2,8 @@ import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { attr, expr, join } from '../table/expression.ts'
 import { type Key, keys, LIMIT_KEPT_MS, ttlAt } from '../table/keys.ts'
-import { ConditionFailed, type Item } from '../table/table.ts'
-import { HOUR_MS } from '../time.ts'
+import { ConditionFailed, type Item, type Write } from '../table/table.ts'
+import { DAY_MS, HOUR_MS } from '../time.ts'
 
 /** How many events a window of the clock has room for. */
 interface Limit {
@@ -12,18 +12,25 @@ interface Limit {
 }
 
 const perHour = (most: number): Limit => ({ most, windowMs: HOUR_MS })
+const perDay = (most: number): Limit => ({ most, windowMs: DAY_MS })
 
 /**
  * The limits of what strangers can do for free, by what each protects. The count is exact, whatever comes at once: it is
  * the condition of the write that counts.
  * - `confirm-to`, `reset-to`: mails to one mailbox that strangers can cause, because its owner has not proved the
  *   address yet. They are counted apart, so that nobody who registers a stranger's address keeps its owner from a reset.
+ * - `sign-up-of`: accounts that begin with addresses of one mailbox.
+ * - `…-variant`: what of it addresses with tags may use, so that some is left for the plain address.
  * - `coupon`: coupons that one account tries, so that nobody guesses codes.
  * - `…-from`: requests from one network address to rows with that guard. A whole company may share an address.
  */
 const LIMITS = {
   'confirm-to': perHour(6),
+  'confirm-to-variant': perHour(4),
   'reset-to': perHour(6),
+  'reset-to-variant': perHour(4),
+  'sign-up-of': perDay(5),
+  'sign-up-of-variant': perDay(4),
   coupon: perHour(20),
   'passwords-from': perHour(1_000),
   'codes-from': perHour(1_000),
@@ -66,6 +73,23 @@ export const countForAccount = (
   ...whats: [Limited, ...Limited[]]
 ): Promise<LimitState[]> => countAt(deps, keys.limit(accountId, windowOf(deps, whats[0])), whats)
 
+/**
+ * The same count as a write for a transaction, which fails if one of the limits is full.
+ * @returns the write, and the error for the item that its failed condition has found
+ */
+export function countedWrite(
+  deps: Deps<'keyring'>,
+  subject: string,
+  ...whats: [Limited, ...Limited[]]
+): { write: Write; refusal: (found: Item | undefined) => DomainError } {
+  const write = countWrite(deps, limitKey(deps, whats[0], subject), whats)
+  const refusal = (found: Item = {}) =>
+    new DomainError('too_many_requests', {
+      retryAfterSeconds: waitOf(standingsOf(deps, whats, found, true)),
+    })
+  return { write, refusal }
+}
+
 /** The longest wait that any of these limits demands, seconds; 0 if the event was counted. */
 export const waitOf = (standings: readonly LimitState[]): number =>
   Math.max(0, ...standings.map(({ isFull, resetSeconds }) => (isFull ? resetSeconds : 0)))
@@ -86,29 +110,35 @@ export function limitKey(deps: Deps<'keyring'>, what: Limited, subject: string):
 const windowOf = (deps: Deps, what: Limited): number => Math.floor(deps.clock.nowMs() / LIMITS[what].windowMs)
 
 async function countAt(deps: Deps<'table'>, key: Key, whats: readonly Limited[]): Promise<LimitState[]> {
-  const nowMs = deps.clock.nowMs()
-  const [{ windowMs }] = whats.map((what) => LIMITS[what]) as [Limit]
-  const endsMs = (Math.floor(nowMs / windowMs) + 1) * windowMs
-  const { ttl } = ttlAt(endsMs + LIMIT_KEPT_MS)
+  const { set, if: hasRoom } = countWrite(deps, key, whats)
+  const after = await deps.table
+    .update(key, set, hasRoom)
+    .then((item) => ({ item, isRefused: false }), refused)
+  return standingsOf(deps, whats, after.item, after.isRefused)
+}
+
+function countWrite(deps: Deps, key: Key, whats: readonly Limited[]) {
+  const { ttl } = ttlAt(endOf(deps, whats) + LIMIT_KEPT_MS)
   const counted = join(
     whats.map((what) => expr`${attr(what)} ${1}`),
     ', ',
   )
-  const counts = join([expr`SET #ttl = ${ttl} ADD `, counted], '')
-  const after = await deps.table
-    .update(key, counts, join(whats.map(hasRoom), ' AND '))
-    .then((item) => ({ item, isRefused: false }), refused)
+  const set = join([expr`SET #ttl = ${ttl} ADD `, counted], '')
+  return { update: key, set, if: join(whats.map(hasRoom), ' AND ') }
+}
+
+/** When the open window of these limits ends, epoch ms. */
+function endOf(deps: Deps, [what]: readonly Limited[]): number {
+  const { windowMs } = LIMITS[what as Limited]
+  return (Math.floor(deps.clock.nowMs() / windowMs) + 1) * windowMs
+}
+
+function standingsOf(deps: Deps, whats: readonly Limited[], item: Item, isRefused: boolean): LimitState[] {
+  const resetSeconds = Math.ceil((endOf(deps, whats) - deps.clock.nowMs()) / 1000)
   return whats.map((what): LimitState => {
-    const { most } = LIMITS[what]
-    const left = most - Number(after.item[what] ?? 0)
-    return {
-      what,
-      most,
-      windowSeconds: windowMs / 1000,
-      left,
-      resetSeconds: Math.ceil((endsMs - nowMs) / 1000),
-      isFull: after.isRefused && left <= 0,
-    }
+    const { most, windowMs } = LIMITS[what]
+    const left = most - Number(item[what] ?? 0)
+    return { what, most, windowSeconds: windowMs / 1000, left, resetSeconds, isFull: isRefused && left <= 0 }
   })
 }
 

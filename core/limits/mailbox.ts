@@ -1,13 +1,26 @@
 import { emailKey } from '../account/fields.ts'
 
 /**
- * Names the mailbox behind an address, for limits alone: many providers ignore dots and what follows a plus. The
- * forms with a plus have a limit of their own, so that nobody uses up the limit of the plain address with them.
+ * Names the mailbox behind an address, for limits alone: many providers ignore dots and what follows a plus. Where they
+ * do not, two mailboxes share a limit.
  */
 export function mailboxOf(address: string): string {
+  const { name, domain } = partsOf(address)
+  return `${name.split('+')[0]?.replaceAll('.', '')}@${domain}`
+}
+
+/**
+ * Whether an address is one of many for its mailbox: it has a tag, or dots where they are known to mean nothing.
+ * Such addresses never use up a limit of their mailbox, so that a stranger who makes them up by the dozen keeps the
+ * owner of the plain address from nothing.
+ */
+export function isVariant(address: string): boolean {
+  const { name, domain } = partsOf(address)
+  return name.includes('+') || (domain === 'gmail.com' && name.includes('.'))
+}
+
+function partsOf(address: string): { name: string; domain: string } {
   const key = emailKey(address)
   const at = key.lastIndexOf('@')
-  const [name = '', ...tags] = key.slice(0, at).replaceAll('.', '').split('+')
-  const domain = key.slice(at + 1).replace(/^googlemail\.com$/, 'gmail.com')
-  return `${name}${tags.length > 0 ? '+' : ''}@${domain}`
+  return { name: key.slice(0, at), domain: key.slice(at + 1).replace(/^googlemail\.com$/, 'gmail.com') }
 }

@@ -4,6 +4,7 @@ import { type CodePurpose, isCodeAlive } from '../credentials/codes.ts'
 import type { Deps } from '../ports.ts'
 import { readAlerts } from '../quota/alerts.ts'
 import { isLowQuota } from '../quota/thresholds.ts'
+import { mailCauses } from './mail-causes.ts'
 import type { MailTemplate } from './mails.ts'
 import type { MailMark, QueuedMail } from './queued-mail.ts'
 import { holdsMailBack } from './undeliverable.ts'
@@ -25,12 +26,15 @@ export async function currentMail(
   if (mail.ttl * 1000 <= nowMs) return { dropped: 'expired' }
   const account = await readAccount(deps, mail.accountId)
   if (!account) return { dropped: 'no account' }
-  const { codeLookup } = mail
+  const { codeLookup, template } = mail
   const hasCode = codeLookup !== undefined
   if (hasCode && !(await isCodeAlive(deps, account, mail.template as CodePurpose, codeLookup)))
     return { dropped: 'code ended' }
-  const current = hasCode ? mail : NEWS[mail.template as NewsTemplate](account, mail)
+  const current = hasCode ? mail : NEWS[template as NewsTemplate](account, mail)
   if (!current) return { dropped: 'no longer true' }
+  // An address that nobody has proved may be a stranger's.
+  if (mailCauses[template] === 'owner' && current.to === account.email && !account.emailVerified)
+    return { dropped: 'undeliverable' }
   return holdsMailBack(account, current.to, hasCode, nowMs) ? { dropped: 'undeliverable' } : current
 }
 

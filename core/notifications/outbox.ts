@@ -1,23 +1,37 @@
 import * as z from 'zod/mini'
 import { type CodePurpose, codeText } from '../credentials/codes.ts'
-import { countEvent, waitOf } from '../limits/limits.ts'
-import { mailboxOf } from '../limits/mailbox.ts'
+import { countMailTo } from '../limits/mailbox-limits.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
-import { CODE_MAIL_KEPT_MS, dueAt, keys, MAIL_MARK_KEPT_MS, NEWS_MAIL_KEPT_MS, ttlAt } from '../table/keys.ts'
+import {
+  CODE_MAIL_KEPT_MS,
+  dueAt,
+  type Key,
+  keys,
+  MAIL_MARK_KEPT_MS,
+  NEWS_MAIL_KEPT_MS,
+  ttlAt,
+} from '../table/keys.ts'
 import { LEASE_MS, leaseDue } from '../table/lease.ts'
 import { ignoreRefusal, type Write } from '../table/table.ts'
 import { HOUR_MS, MINUTE_MS } from '../time.ts'
 import { currentMail } from './current-mail.ts'
 import { keyUseInMonth } from './key-use.ts'
+import { mailCauses } from './mail-causes.ts'
 import { type MailValues, renderMail } from './mails.ts'
 import { type MailMark, mailSchema, type QueuedMail } from './queued-mail.ts'
 import { recoveryLinkCode } from './recovery-link.ts'
 import type { RecoveryNews } from './recovery-texts.ts'
 import { renewalLinkCode } from './renewal-link.ts'
 
-export type MailToQueue = Omit<QueuedMail, 'pk' | 'sk' | 'readyAtMs' | 'dueAtMs' | 'failures' | 'ttl'>
+export type MailToQueue = Omit<
+  QueuedMail,
+  'pk' | 'sk' | 'readyAtMs' | 'dueAtMs' | 'failures' | 'ttl' | 'isLimited'
+> & {
+  /** The mailbox has counted the mail already. */
+  isCounted?: true
+}
 
 /**
  * Makes a mail, and the write that stores it. Send the mail with `deliverMail` once the transaction has
@@ -27,7 +41,7 @@ export type MailToQueue = Omit<QueuedMail, 'pk' | 'sk' | 'readyAtMs' | 'dueAtMs'
  */
 export function queueMail(
   deps: Deps,
-  mail: MailToQueue,
+  { isCounted, ...mail }: MailToQueue,
   waitMs = LEASE_MS,
 ): { mail: QueuedMail; write: Write } {
   const nowMs = deps.clock.nowMs()
@@ -36,7 +50,13 @@ export function queueMail(
   const state = { readyAtMs: nowMs, ...due, failures: 0, ...ttlAt(nowMs + keptMs) }
   // In the order of their times, so that the newest are found first.
   const id = nowMs.toString(16).padStart(12, '0') + deps.ids.hex(6)
-  const item = { ...keys.mail(mail.accountId, id), ...mail, ...state }
+  const isLimited = mailCauses[mail.template] === 'mailbox' && !isCounted
+  const item = {
+    ...keys.mail(mail.accountId, id),
+    ...mail,
+    ...(isLimited && { isLimited: true as const }),
+    ...state,
+  }
   return { mail: item, write: { put: item } }
 }
 
@@ -50,7 +70,7 @@ export async function deliverMail(
   mail: QueuedMail,
 ): Promise<boolean> {
   const { accountId, to, template, codeLookup } = mail
-  const waitSeconds = mail.isLimited ? waitOf(await countEvent(deps, mailboxOf(to), 'confirm-to')) : 0
+  const waitSeconds = mail.isLimited ? await countMailTo(deps, to, 'confirm-to') : 0
   if (waitSeconds > 0) {
     await moveDue(deps, mail, waitSeconds * 1000 + spreadMs(deps), mail.failures)
     return false
@@ -140,11 +160,7 @@ export async function sendDueMail(
   run: Run,
 ): Promise<Record<'sent' | 'failed' | 'dropped' | 'overdue' | 'waitedMs' | 'left', number>> {
   let [dropped, overdue, waitedMs] = [0, 0, 0]
-  const {
-    done,
-    failed,
-    left = 0,
-  } = await eachDue(deps, 'MAIL', run, async (key) => {
+  const sendOne = async (key: Key) => {
     const item = await leaseDue(deps, key)
     if (!item) return false
     const mail = z.parse(mailSchema, item)
@@ -169,8 +185,16 @@ export async function sendDueMail(
     // A mail that waits for its mailbox's next hour does so on purpose.
     if (isSent) overdue += late
     return isSent
+  }
+  // The mails of one account leave in the order in which they are due.
+  const turns = new Map<string, Promise<unknown>>()
+  const worked = await eachDue(deps, 'MAIL', run, (key) => {
+    const turn = Promise.resolve(turns.get(key.pk)).then(() => sendOne(key))
+    turns.set(key.pk, Promise.allSettled([turn]))
+    return turn
   })
-  return { sent: done, failed, dropped, overdue, waitedMs, left }
+  const { done: sent, failed, left = 0 } = worked
+  return { sent, failed, dropped, overdue, waitedMs, left }
 }
 
 /** Each failure doubles the wait, up to an hour, so that a refused address is not tried every minute. */

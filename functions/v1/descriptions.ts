@@ -144,7 +144,8 @@ export const descriptions = {
     'brings the code that confirms the address with `POST /v1/auth/activate`.',
     '',
     '- 409 `email_taken`: another account has this e-mail address.',
-    '- 429: too many registrations came from this network address within an hour. Wait for Retry-After.',
+    '- 429: too many registrations came from this network address within an hour, or five accounts began with addresses of',
+    'this mailbox today, whatever their dots and plus tags. Wait for Retry-After.',
     '- After a crash, a time-out or a 503 send the same request again, as with `POST /rest/users`.',
   ),
   activate: markdown(

@@ -127,7 +127,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { UpdateItem: 1, TransactWriteItems: 2, PutItem: 1 },
       readUnits: 0,
-      writeUnits: 30,
+      writeUnits: 33,
       cognito: { AdminCreateUser: 1, AdminSetUserPassword: 1 },
       mail: { SendEmail: 1 },
     },
@@ -1244,7 +1244,7 @@ const bySample: [route: string, Cost][] = [
     {
       dynamodb: { UpdateItem: 1, TransactWriteItems: 2, PutItem: 1 },
       readUnits: 0,
-      writeUnits: 30,
+      writeUnits: 33,
       cognito: { AdminCreateUser: 1, AdminSetUserPassword: 1 },
       mail: { SendEmail: 1 },
     },

@@ -185,7 +185,7 @@ const ACCOUNT_KINDS: typeof KINDS = {
   'a name that becomes a link': ['core/mails.test.ts', 'makes no link of a name'],
   'a mailbox that strangers fill': [
     'conformance/mail-limits.deep.test.ts',
-    'forty registrations with plus addresses send six mails',
+    'send one mailbox six mails an hour',
   ],
   'a limit that works against the owner': [
     'conformance/mail-limits.deep.test.ts',
