@@ -103,6 +103,7 @@ async function load() {
   return {
     ...(await import('./functions/deploy/functions.ts')),
     ...(await import('./functions/deploy/alarms.ts')),
+    ...(await import('./functions/deploy/attack.ts')),
     ...(await import('./functions/deploy/permissions.ts')),
     ...(await import('./functions/deploy/settings.ts')),
     ...(await import('./functions/deploy/site.ts')),
@@ -695,6 +696,7 @@ function createAlarms(deployment: Deployment, functions: Map<string, Lambda>, wa
     })
   }
   createLogMetrics(deployment, functions, watched.api)
+  createQueries(deployment, functions, watched.api)
   createDashboard(deployment, watched)
 }
 
@@ -751,7 +753,25 @@ function createLogMetrics(
   }
 }
 
-function createDashboard({ settings, prefix }: Deployment, { api, table, deadLetters }: Watched) {
+/** Queries of CloudWatch Logs Insights that are saved, so that nobody writes one while an attack is on. */
+function createQueries(
+  { data, prefix }: Deployment,
+  functions: Map<string, Lambda>,
+  api: sst.aws.ApiGatewayV2,
+) {
+  for (const { name, logs, query } of data.queriesOf(prefix)) {
+    const groups =
+      logs === 'access' ? [api.nodes.logGroup] : logs.map((each) => lambdaOf(functions, each).log)
+    const id = data.pascal((name.split('/').at(-1) ?? '').toLowerCase().replaceAll(' ', '-'))
+    new aws.cloudwatch.QueryDefinition(`${id}Query`, {
+      name,
+      logGroupNames: groups.map((group) => group.name),
+      queryString: query,
+    })
+  }
+}
+
+function createDashboard({ data, settings, prefix }: Deployment, { api, table, deadLetters }: Watched) {
   const region = aws.getRegionOutput().region
   // Without quotes, SEARCH finds every function whose name contains these words.
   const functions = `{AWS/Lambda,FunctionName} ${prefix.replaceAll('-', ' ')}`
@@ -787,6 +807,10 @@ function createDashboard({ settings, prefix }: Deployment, { api, table, deadLet
         ]),
       ],
       ['Dead letters', [['AWS/SQS', 'ApproximateNumberOfMessagesVisible', 'QueueName', queueName]]],
+      ...data.attackCharts.map(([title, metrics]): [string, unknown[]] => [
+        title,
+        metrics.map((metric) => [`Bursar/${settings.stage}`, metric]),
+      ]),
       [
         'Lines of level alarm, webhook failures, failed payment work, failed, overdue, late and left mail, failed events',
         [

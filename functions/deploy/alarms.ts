@@ -1,3 +1,4 @@
+import { attackAlarms, attackLines } from './attack.ts'
 import {
   type Deployed,
   functions,
@@ -45,6 +46,11 @@ export interface CountedLines {
     | 'EventsFailed'
     | 'WebhookFailures'
     | 'WebhookRefusals'
+    | 'Unauthorized'
+    | 'PaymentRequired'
+    | 'TooManyRequests'
+    | 'Registrations'
+    | 'CardDeclines'
   /** A filter pattern of CloudWatch Logs. */
   pattern: string
   log: 'access' | { function: string }
@@ -120,6 +126,7 @@ export const countedLines: readonly CountedLines[] = [
     pattern: `{ ${ofWebhooks} && ($.status = 400) }`,
     log: 'access',
   },
+  ...attackLines,
 ]
 
 const once = { threshold: 1, periodSeconds: 300, periods: 1 }
@@ -135,6 +142,7 @@ export function alarmsOf(prefix: string): Alarm[] {
     ...ofMoney(prefix),
     ...ofMail(prefix),
     ...ofEvents(prefix),
+    ...attackAlarms(prefix),
   ]
 }
 

@@ -27,6 +27,7 @@ import { asksPeople, guardsOf, type Need, type Placed, type Row } from './route.
 import { type CookieSession, cookieSession } from './session-cookie.ts'
 import { sourceAddress } from './source-address.ts'
 import { limitSource } from './source-limit.ts'
+import { sourceName } from './source-name.ts'
 import { validate } from './validate.ts'
 import { takeTurns } from './vault-turn.ts'
 
@@ -145,10 +146,11 @@ export function endpoint<const R extends Placed>(
       const told = { requestId: event.requestContext.requestId, route: routeOf(row) }
       const gateDeps = { ...(await ports), log: requestLog.within(told) }
       const address = sourceAddress(event, edgeSecret())
+      const source = sourceName(gateDeps, address, gateDeps.clock.nowMs())
+      callers.set(event, source)
       const { caller, refusal, ...asking } = await callerOf(row, gateDeps, event, address)
       const names = namesOf(asking)
-      callers.set(event, names)
-      if (asking.check) checks.set(event, asking.check)
+      callers.set(event, { ...source, ...names })
       const log = requestLog.within({ ...told, ...names })
       const origin = originOf(row, event, address, asking.operator?.name)
       const deps = { ...gateDeps, log, origin } as unknown as Request<R>['deps']

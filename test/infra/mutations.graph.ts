@@ -310,6 +310,11 @@ const lots: Mistake[][] = [
       found: /^LedgerMismatch names \/aws\/lambda\/bursar-production-jobs-reconcile, which is not there$/,
     },
     {
+      title: 'queries that are not saved',
+      edit: config('  createQueries(deployment, functions, watched.api)\n', ''),
+      found: /^saved query: bursar-production\/attack\/Refusals by source is missing$/,
+    },
+    {
       title: 'an alarm that names an unknown chart',
       edit: config("['Throttles by function', [", "['Refusals by function', ["),
       found: /^Throttles names the chart Throttles by function, which is not there$/,

@@ -29,6 +29,7 @@ const ROUTE = 'aws:apigatewayv2/route:Route'
 const DESTINATION = 'aws:sesv2/configurationSetEventDestination:ConfigurationSetEventDestination'
 const ALARM = 'aws:cloudwatch/metricAlarm:MetricAlarm'
 const FILTER = 'aws:cloudwatch/logMetricFilter:LogMetricFilter'
+const QUERY = 'aws:cloudwatch/queryDefinition:QueryDefinition'
 const LOG_GROUP = 'aws:cloudwatch/logGroup:LogGroup'
 
 // The expected functions and routes, read from the rows
@@ -797,6 +798,11 @@ function alarmsOf(graph: Graph): string[] {
     `MailLate: ${own} MailLate  Sum 1 300 1`,
     `MailLeft: ${own} MailLeft  Sum 3 900 1`,
     `EventsFailing: ${own} EventsFailed  Sum 3 900 1`,
+    `Unauthorized: ${own} Unauthorized  Sum 1000 300 1`,
+    `PaymentRequired: ${own} PaymentRequired  Sum 1000 300 1`,
+    `TooManyRequests: ${own} TooManyRequests  Sum 500 300 1`,
+    `Registrations: ${own} Registrations  Sum 200 900 1`,
+    `CardDeclines: ${own} CardDeclines  Sum 30 900 1`,
     'BounceRate: AWS/SES Reputation.BounceRate  Maximum 0.03 3600 1',
     'ComplaintRate: AWS/SES Reputation.ComplaintRate  Maximum 0.0008 3600 1',
     `TableThrottles: the sum of ReadThrottleEvents Sum 300, WriteThrottleEvents Sum 300 of ${prefixOf(graph)} 1 1`,
@@ -855,6 +861,15 @@ const alarms: Rule = (graph) => {
   ]
 }
 
+/** The saved query that an alarm about an attack sends its reader to. */
+const ATTACK_QUERIES = {
+  Unauthorized: 'Refusals by source',
+  PaymentRequired: 'Refusals by route',
+  TooManyRequests: 'Refusals by source',
+  Registrations: 'Registrations by source',
+  CardDeclines: 'Declined cards by account',
+}
+
 /** The places that an alarm's mail must name, for alarms that are not about one function. */
 function placesOf(graph: Graph): Record<string, string[]> {
   const prefix = prefixOf(graph)
@@ -875,6 +890,16 @@ function placesOf(graph: Graph): Record<string, string[]> {
     EventsFailing: [group('jobs-tell-alerts'), group('jobs-publish-events')],
     BounceRate: [group('jobs-note-mail-event'), 'SES, Reputation metrics'],
     ComplaintRate: [group('jobs-note-mail-event'), 'SES, Reputation metrics'],
+    ...Object.fromEntries(
+      Object.entries(ATTACK_QUERIES).map(([name, question]) => [
+        name,
+        [
+          `${prefix}/attack/${question};`,
+          '"An attack" in functions/deploy/README.md',
+          `dashboard ${prefix} `,
+        ],
+      ]),
+    ),
     RenewalsFailing: [...paying.map(({ name }) => group(name)), 'status.stripe.com'],
   }
 }
@@ -909,6 +934,9 @@ const whereToLook: Rule = (graph) => {
 const logMetrics: Rule = (graph) => {
   const apiLog = inputsOf(graph, LOG_GROUP).find(({ name }) => name.startsWith('/aws/vendedlogs/apis/'))?.name
   const failed = '{ (($.routeKey = "POST /webhooks/stripe")) && (($.status >= 500) || ($.status = 429)) }'
+  const making = ['POST /v1/auth/register', 'POST /rest/users', 'POST /rest/users/{slash+}']
+    .map((key) => `($.routeKey = "${key}")`)
+    .join(' || ')
   const refused = '{ (($.routeKey = "POST /webhooks/stripe")) && ($.status = 400) }'
   const paying = expected.filter(({ background, needs }) => background && needs.includes('payments'))
   const group = (name: string) => `/aws/lambda/${prefixOf(graph)}-${name}`
@@ -931,10 +959,54 @@ const logMetrics: Rule = (graph) => {
         `${group('jobs-send-mail')} %overdue.{2,3}[1-9]% Bursar/${graph.stage} MailOverdue 1`,
         `${group('jobs-send-mail')} %late.{2,3}1% Bursar/${graph.stage} MailLate 1`,
         `${group('jobs-send-mail')} %left.{2,3}[1-9]% Bursar/${graph.stage} MailLeft 1`,
+        ...(
+          [
+            [401, 'Unauthorized'],
+            [402, 'PaymentRequired'],
+            [429, 'TooManyRequests'],
+          ] as const
+        ).map(
+          ([status, name]) =>
+            `${apiLog} { ($.routeKey != "POST /webhooks/stripe") && ($.status = ${status}) } Bursar/${graph.stage} ${name} 1`,
+        ),
+        `${apiLog} { (${making}) && ($.status < 300) } Bursar/${graph.stage} Registrations 1`,
+        ...takingCards.map(
+          ({ name }) => `${group(name)} %error.{3,5}card_declined% Bursar/${graph.stage} CardDeclines 1`,
+        ),
         `${apiLog} ${failed} Bursar/${graph.stage} WebhookFailures 1`,
         `${apiLog} ${refused} Bursar/${graph.stage} WebhookRefusals 1`,
       ],
     ),
+  ]
+}
+
+/** The endpoints where a card can be declined. */
+const takingCards = expected.filter(
+  ({ row, needs, table }) => row && needs.includes('payments') && table.includes('PutItem'),
+)
+
+/** Checks that the queries for an attack are saved, and that each searches logs that exist, as many as AWS takes. */
+const savedQueries: Rule = (graph) => {
+  const made = inputsOf(graph, QUERY)
+  const names = made.map(({ name }) => name)
+  const groups = inputsOf(graph, LOG_GROUP).map(({ name }) => name)
+  const wanted = [
+    ...Object.values(ATTACK_QUERIES),
+    'Errors by source',
+    'Requests for mails by source',
+    'Mails that wait',
+  ].map((question) => `${prefixOf(graph)}/attack/${question}`)
+  return [
+    ...difference('saved query', names, [...new Set(wanted)]),
+    ...made.flatMap(({ name, logGroupNames, queryString }) => [
+      ...(logGroupNames.length < 1 || logGroupNames.length > 50
+        ? [`${name} searches ${logGroupNames.length} log groups`]
+        : []),
+      ...logGroupNames
+        .filter((one: string) => !groups.includes(one))
+        .map((one: string) => `${name} searches ${one}, which is not there`),
+      ...(/\b(ip|address|email|userAgent)\b/.test(queryString) ? [`${name} asks for a person`] : []),
+    ]),
   ]
 }
 
@@ -947,6 +1019,8 @@ const dashboard: Rule = (graph) => {
     'Errors',
     'Throttles',
     'AlarmLines',
+    'MailLate',
+    ...Object.keys(ATTACK_QUERIES),
     prefixOf(graph),
     `${prefixOf(graph)}-dead-letters`,
   ]
@@ -1029,6 +1103,7 @@ const counts: Rule = (graph) => {
     [ROUTE]: keys,
     [ALARM]: inputsOf(graph, ALARM).length,
     [FILTER]: inputsOf(graph, FILTER).length,
+    [QUERY]: inputsOf(graph, QUERY).length,
     'aws:s3/bucketObjectv2:BucketObjectv2': fns + pageCount(graph),
     'aws:lambda/permission:Permission': keys + subscriberCount + 1 + TRIGGERS.length,
     'aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig': expected.filter(
@@ -1094,6 +1169,7 @@ export const rules: Record<string, Rule> = {
   'every failure has an alarm that sends mail': alarms,
   'an alarm’s mail says where to look': whereToLook,
   'log lines that a person must see are counted': logMetrics,
+  'the queries for an attack are saved': savedQueries,
   'the dashboard shows the stage': dashboard,
   'mail comes from the configured domain, and what bounces is reported': mail,
   'the deployment prints the events that an endpoint at Stripe subscribes to': printed,
