@@ -1,6 +1,6 @@
 import { gatewayKey } from '../http/route.ts'
 import { rows } from '../http/rows.ts'
-import type { Alarm, CountedLines } from './alarms.ts'
+import type { Alarm, CountedLines } from './alarm.ts'
 import { functions, pascal, webhookRoutes } from './functions.ts'
 
 /**

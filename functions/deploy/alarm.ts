@@ -1,0 +1,45 @@
+/** An alarm as data. `sst.config.ts` creates it in CloudWatch, which mails it to the operator. */
+export interface Alarm {
+  /** PascalCase and unique; the alarm's name on AWS ends in it. */
+  name: string
+  /** What happened, what it means and where to look. CloudWatch takes 1,024 characters. */
+  sentence: string
+  metric: Metric
+  /** The alarm goes off at this value or above. */
+  threshold: number
+  periodSeconds: number
+  /** How many consecutive periods must reach the threshold. */
+  periods: number
+}
+
+/** A metric of CloudWatch. The values of several names are added up. */
+export interface Metric {
+  /** `mail`: all mail of the AWS account in this region, by whose rates SES judges the account. */
+  of: 'api' | 'allFunctions' | 'table' | 'deadLetters' | 'logLines' | 'mail' | { function: string }
+  names: readonly [string, ...string[]]
+  statistic: 'Sum' | 'Maximum'
+}
+
+/** Log lines that CloudWatch counts, under a metric of the stage. */
+export interface CountedLines {
+  /** PascalCase and unique. */
+  name: string
+  metric:
+    | 'AlarmLines'
+    | 'PaymentWorkFailed'
+    | 'MailFailed'
+    | 'MailOverdue'
+    | 'MailLate'
+    | 'MailLeft'
+    | 'EventsFailed'
+    | 'WebhookFailures'
+    | 'WebhookRefusals'
+    | 'Unauthorized'
+    | 'PaymentRequired'
+    | 'TooManyRequests'
+    | 'Registrations'
+    | 'CardDeclines'
+  /** A filter pattern of CloudWatch Logs. */
+  pattern: string
+  log: 'access' | { function: string }
+}
