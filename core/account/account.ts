@@ -32,6 +32,11 @@ export const profileSchema = z.object({
   /** When the erasure was done: what is left is bookkeeping without a name. */
   erasedAtMs: z.optional(z.number()),
   emailVerified: z.boolean(),
+  /**
+   * The mailbox of the confirmed address, by a MAC (`limits/mailbox.ts`), to count what its accounts do together. Absent
+   * in accounts that confirmed their address before it was kept.
+   */
+  mailbox: z.optional(z.string()),
   /** Look-up halves of the valid mailed codes, one for each purpose. */
   confirmCode: z.optional(z.string()),
   changeCode: z.optional(z.string()),

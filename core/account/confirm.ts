@@ -4,11 +4,13 @@ import { changeHolder } from '../credentials/holder.ts'
 import { ownersNetworkSet } from '../credentials/stranger-tries.ts'
 import { DomainError } from '../errors.ts'
 import { announce } from '../events/outbox.ts'
+import { provedMailboxOf } from '../limits/mailbox.ts'
+import { newNotice } from '../notifications/notices.ts'
 import { tellOwner } from '../notifications/security.ts'
 import { marksWithout, trustAddress } from '../notifications/undeliverable.ts'
 import { readPlans } from '../plans/current.ts'
 import type { Deps } from '../ports.ts'
-import { trialCredit } from '../quota/trial.ts'
+import { hadTrial, trialClaim, trialCredit } from '../quota/trial.ts'
 import { expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
@@ -20,16 +22,16 @@ import { takeAddress } from './register.ts'
 
 /**
  * Confirms the e-mail address that a code was mailed to: the registered address, which grants the trial
- * quota, or the new address of a confirmed account. Until it expires, and for an hour in any case, a code that was
+ * quota unless its mailbox has had it, or the new address of a confirmed account. Until it expires, and for an hour in any case, a code that was
  * used is answered as before and does nothing more.
  * @throws DomainError `invalid_code`; for a right code `account_deactivated`, `account_suspended`, and
  *   `email_taken` if another account has taken the new address meanwhile.
  */
 export async function confirmEmail(deps: Deps<'table' | 'keyring'>, typed: string): Promise<void> {
-  await retryRaces(deps, () => confirmOnce(deps, typed))
+  await retryRaces(deps, (tries) => confirmOnce(deps, typed, tries))
 }
 
-async function confirmOnce(deps: Deps<'table' | 'keyring'>, typed: string): Promise<void> {
+async function confirmOnce(deps: Deps<'table' | 'keyring'>, typed: string, tries: number): Promise<void> {
   const code = await checkCode(deps, PURPOSES, typed)
   if (code.isDone) return requireOwner(deps, code)
   const use: Write = {
@@ -37,8 +39,8 @@ async function confirmOnce(deps: Deps<'table' | 'keyring'>, typed: string): Prom
     set: join([expr`SET #done = ${true}`, code.keepForRepeats], ', '),
     if: join([code.usable, expr`attribute_not_exists(#done)`], ' AND '),
   }
-  const confirm = code.purpose === 'confirm-email' ? confirmFirst : confirmChange
-  const writes = await confirm(deps, code)
+  const isFirst = code.purpose === 'confirm-email'
+  const writes = isFirst ? await confirmFirst(deps, code, tries) : await confirmChange(deps, code)
   if (writes && (await isWritten(deps, code, [...writes, use]))) return
   // A concurrent copy of this request may have been first.
   const now = await checkCode(deps, PURPOSES, typed)
@@ -47,7 +49,7 @@ async function confirmOnce(deps: Deps<'table' | 'keyring'>, typed: string): Prom
 
 /**
  * @returns false if the code or the account has changed.
- * @throws ConditionFailed if another account has taken or freed the new address meanwhile.
+ * @throws ConditionFailed if another account has taken or freed the new address meanwhile, or had the mailbox's trial.
  * @throws DomainError `account_deactivated`, `account_suspended`
  */
 async function isWritten(deps: Deps<'table'>, { purpose }: CheckedCode, writes: Write[]): Promise<boolean> {
@@ -58,9 +60,9 @@ async function isWritten(deps: Deps<'table'>, { purpose }: CheckedCode, writes: 
     if (!(error instanceof ConditionFailed)) throw error
     const profile = error.failed.get(0)
     if (profile) requireActive(parseProfile(profile))
-    // The first write updates the profile and the last one spends the code. Those between take a new address.
+    // The first write updates the profile and the last one spends the code. Those between take a new address or the trial.
     const isStale = error.failed.has(0) || error.failed.has(writes.length - 1)
-    if (!isStale && purpose === 'change-email') throw error
+    if (!isStale && (purpose === 'change-email' || error.failed.has(TRIAL))) throw error
     return false
   }
 }
@@ -74,42 +76,63 @@ async function requireOwner(deps: Deps<'table'>, { accountId }: CheckedCode): Pr
   requireActive(parseProfile(profile))
 }
 
+/** Position of the mailbox's claim of the trial among the writes. */
+const TRIAL = 1
+
 /**
  * Confirms the registered address and credits the trial. A confirmed account always stays confirmed, so the
- * trial is credited once.
+ * trial is credited once. An account whose mailbox has had the trial begins without units, and is told why.
+ * @param tries the first try expects that the mailbox had no trial, which saves a read.
  */
-async function confirmFirst(deps: Deps<'table' | 'keyring'>, code: CheckedCode): Promise<Write[]> {
+async function confirmFirst(
+  deps: Deps<'table' | 'keyring'>,
+  code: CheckedCode,
+  tries: number,
+): Promise<Write[] | undefined> {
+  const { accountId } = code
+  const item = await deps.table.get(keys.profile(accountId))
+  if (!item) return undefined
+  const mailbox = provedMailboxOf(deps, parseProfile(item).email)
   const { catalogue } = await readPlans(deps)
   const nowMs = deps.clock.nowMs()
-  const trial = trialCredit(code.accountId, nowMs, catalogue.trialUnits)
+  const wasGiven = catalogue.trialUnits > 0 && tries > 1 && (await hadTrial(deps, mailbox))
+  const trialUnits = wasGiven ? 0 : catalogue.trialUnits
+  const trial = trialCredit(accountId, nowMs, trialUnits)
   // Whoever registered the address may not be its owner.
   const holder = changeHolder({ sessions: {} })
   const trusted = trustAddress(nowMs)
   return [
     {
-      update: keys.profile(code.accountId),
+      update: keys.profile(accountId),
       set: setRemove(
         [
           ...holder.set,
           ...trusted.set,
-          ...ownersNetworkSet(deps, code.accountId),
-          expr`#emailVerified = ${true}, #ledgerSeq = ${trial.seq}, #updatedAtMs = ${nowMs}`,
+          expr`#emailVerified = ${true}, #mailbox = ${mailbox}, #ledgerSeq = ${trial.seq}, #updatedAtMs = ${nowMs}`,
         ],
         [...holder.remove, ...trusted.remove, expr`#confirmCode, #due, #dueAtMs`],
       ),
       if: expr`#confirmCode = ${code.lookup} AND #status = ${'active'}`,
     },
+    ...(trialUnits > 0 ? [trialClaim(mailbox, nowMs)] : []),
     ...trial.writes,
-    announce(deps, code.accountId, 'account.confirmed', { trialUnits: catalogue.trialUnits }),
-    ...auditWrites(deps, { accountId: code.accountId, action: 'account.confirmed', by: 'owner' }),
+    ...(wasGiven ? [{ put: newNotice(deps, accountId, 'trial_used', TRIAL_USED) }] : []),
+    announce(deps, accountId, 'account.confirmed', { trialUnits }),
+    ...auditWrites(deps, { accountId, action: 'account.confirmed', by: 'owner' }),
   ]
 }
+
+const TRIAL_USED =
+  'Your mailbox has had the trial units with another account, so this account begins without units. Buy a bundle to use it.'
 
 /**
  * @returns undefined if the code is no longer the account's.
  * @throws DomainError `email_taken` if another account has proved the new address
  */
-async function confirmChange(deps: Deps<'table'>, code: CheckedCode): Promise<Write[] | undefined> {
+async function confirmChange(
+  deps: Deps<'table' | 'keyring'>,
+  code: CheckedCode,
+): Promise<Write[] | undefined> {
   const { accountId } = code
   const account = await readAccount(deps, accountId)
   if (!account?.pendingEmail || account.changeCode !== code.lookup) return undefined
@@ -126,7 +149,7 @@ async function confirmChange(deps: Deps<'table'>, code: CheckedCode): Promise<Wr
         [
           ...holder.set,
           ...trusted.set,
-          expr`#email = ${pendingEmail}, #updatedAtMs = ${deps.clock.nowMs()}`,
+          expr`#email = ${pendingEmail}, #mailbox = ${provedMailboxOf(deps, pendingEmail)}, #updatedAtMs = ${deps.clock.nowMs()}`,
           ...customerDetailsDue(deps, account),
         ],
         [...holder.remove, ...trusted.remove],

@@ -92,6 +92,7 @@ export const exportedKinds: readonly ExportedKind[] = [
       removedPasskey: MARK,
       twofaOffBy: MARK,
       attempt: MARK,
+      mailbox: MARK,
       request: MARK,
       fingerprint: MARK,
       importedPassword: `The hash of the password that you had elsewhere, until you sign in. ${SECRET}`,

@@ -4,8 +4,10 @@ import { sealHash } from '../credentials/imported-password.ts'
 import { DomainError } from '../errors.ts'
 import { announce } from '../events/outbox.ts'
 import { ledgerWrites } from '../ledger/entry.ts'
+import { provedMailboxOf } from '../limits/mailbox.ts'
 import { queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
+import { trialMark } from '../quota/trial.ts'
 import { expr } from '../table/expression.ts'
 import { importKey, keys } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
@@ -189,11 +191,13 @@ function accountWrites(
   const { id, createdAtMs: nowMs } = fresh
   const { units = 0, passwordHash, fullName, created } = user
   const opening = openingUnits(id, units, nowMs)
+  const mailbox = provedMailboxOf(deps, fresh.email)
   const invitation = invite ? invitationWrites(deps, fresh, passwordHash !== undefined) : undefined
   const profile: Profile = {
     ...fresh,
     status: 'active',
     emailVerified: true,
+    mailbox,
     // The operator says whose the address is, so nobody else has read the keys.
     holderEmail: emailKey(fresh.email),
     createdAtMs: created === undefined ? nowMs : Math.min(Date.parse(created), nowMs),
@@ -215,6 +219,8 @@ function accountWrites(
     { put: { ...quota, ...opening.counter } },
     { put: keyLookup, if: absent },
     ...opening.writes,
+    // Its units take the place of the trial, whether or not the mailbox has had one.
+    { put: trialMark(mailbox, nowMs) },
     ...(customer?.writes ?? []),
     ...auditWrites(deps, { action: 'operator.imported', accountId: id, reason, after }),
     announce(deps, id, 'account.imported', { units }),

@@ -1,4 +1,5 @@
 import { emailKey } from '../account/fields.ts'
+import type { Deps } from '../ports.ts'
 
 /**
  * Names the mailbox behind an address, for limits alone: many providers ignore dots and what follows a plus. Where they
@@ -24,3 +25,10 @@ function partsOf(address: string): { name: string; domain: string } {
   const at = key.lastIndexOf('@')
   return { name: key.slice(0, at), domain: key.slice(at + 1).replace(/^googlemail\.com$/, 'gmail.com') }
 }
+
+/**
+ * Names the mailbox behind an address whose owner has confirmed it, by a MAC. All forms with a plus are one here: nobody
+ * but the mailbox's owner has confirmed any of them.
+ */
+export const provedMailboxOf = ({ keyring }: Deps<'keyring'>, address: string): string =>
+  keyring.mac('mailbox', mailboxOf(address).replace('+@', '@')).toString('base64url').slice(0, 22)

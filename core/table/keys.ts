@@ -45,6 +45,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | e-mail guard      | EMAIL#<normalised>     | #GUARD                             | account of the address: makes addresses unique, finds accounts   | as long as the address                            |
  * | username guard    | USERNAME#<lower>       | #GUARD                             | account of the username                                          | as long as the username                           |
  * | import mark       | IMPORT#<mac>           | #IMPORT                            | the account that was imported for an address, digest of the line | for good                                          |
+ * | trial mark        | TRIAL#<mac>            | #TRIAL                             | nothing: a mailbox has had the trial, by a MAC of it             | a year                                            |
  * | password tries    | as the guard           | #TRIES                             | wrong passwords typed for the name, known or not                 | 15 minutes after the last                         |
  * | mailed code       | CODE#<look-up half>    | #CODE                              | purpose, account, expiry, tries left                             | 2 hours longer than it is valid                   |
  * | passkey challenge | CHALLENGE#<id>         | #CHALLENGE                         | a challenge that was answered, so that nobody answers it again   | 10 minutes                                        |
@@ -114,6 +115,8 @@ export const paymentKey = (paymentId: string): Key => ({ pk: `PAYMENT#${paymentI
  * an import brings an erased person back. Outside `keys` too.
  */
 export const importKey = (mac: string): Key => ({ pk: `IMPORT#${mac}`, sk: '#IMPORT' })
+/** The mark that a mailbox has had the trial, by a MAC of it. It outlives the account. Outside `keys` too. */
+export const trialKey = (mailbox: string): Key => ({ pk: `TRIAL#${mailbox}`, sk: '#TRIAL' })
 /** The versions of the plans. Outside `keys`, so that spending does not carry them. */
 export const PLANS = 'PLANS'
 export const PLANS_PREFIX = 'VERSION#'
@@ -355,6 +358,8 @@ export const INVITATION_CODE_KEPT_MS = 7 * DAY_MS
 /** Longer than a year, so that a month can be compared with the same one of the year before. */
 export const MONTH_KEPT_MS = 400 * DAY_MS
 export const PUBLISHED_EVENT_KEPT_MS = 30 * DAY_MS
+/** For so long a mailbox that had the trial gets no other, whatever became of the account. */
+export const TRIAL_KEPT_MS = 365 * DAY_MS
 /** As long as the longest-lived code. Before a mail is sent, its own code decides. */
 export const CODE_MAIL_KEPT_MS = INVITATION_CODE_KEPT_MS
 export const CONFIRMATION_CODE_KEPT_MS = DAY_MS

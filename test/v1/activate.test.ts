@@ -77,6 +77,48 @@ test('200: ten concurrent uses are answered alike, and grant the trial once', as
   expect(await units(accountId)).toEqual(trialOf(accountId))
 })
 
+/** Registers one account for each address, and confirms all of them at once. @returns their ids */
+async function confirmedAtOnce(addresses: readonly string[]): Promise<string[]> {
+  const people = []
+  for (const email of addresses) {
+    const person = newPerson({ email })
+    await app.register(person)
+    people.push({ ...(await app.login(person)), code: app.mailedCode(email) })
+  }
+  const answers = await Promise.all(people.map(({ code }) => activate(code)))
+  expect(answers.map(({ status }) => status)).toEqual(addresses.map(() => 200))
+  return people.map(({ accountId }) => accountId)
+}
+
+const noticesOf = async (accountId: string) =>
+  (await (await app.ports()).table.list(keys.account(accountId), 'NOTICE#')).map(({ messageType }) => messageType)
+
+test('200: of accounts of one mailbox that confirm at once, one gets the trial; the others are told why not', async () => {
+  const { username } = newPerson()
+  const forms = ['', '+a', '+b', '+c+d'].flatMap((tag) => [`${username}${tag}`, `${username}.x${tag}`])
+  const mailboxes = ['', 'x'].map((end) => forms.filter((form) => form.includes('.x') === (end === 'x')))
+  for (const names of mailboxes) {
+    const accounts = await confirmedAtOnce(names.map((name) => `${name}@mail.example`))
+    const had = await Promise.all(accounts.map(async (id) => ({ id, left: (await units(id)).left })))
+    expect(had.map(({ left }) => left).sort()).toEqual([0, 0, 0, 100])
+    for (const { id, left } of had) {
+      expect(await noticesOf(id)).toEqual(left === 0 ? ['trial_used'] : [])
+      expect((await units(id)).ledger).toMatchObject([{ seq: 1, kind: 'trial', units: left }])
+    }
+  }
+})
+
+test('200: an account gets the trial again a year after its mailbox had it', async () => {
+  const { username } = newPerson()
+  const [first = ''] = await confirmedAtOnce([`${username}@mail.example`])
+  app.advance(365 * DAY_MS - 60_000)
+  const [soon = ''] = await confirmedAtOnce([`${username}+soon@mail.example`])
+  app.advance(60_000)
+  const [later = ''] = await confirmedAtOnce([`${username}+later@mail.example`])
+  const left = [first, soon, later].map(async (id) => (await units(id)).left)
+  expect(await Promise.all(left)).toEqual([100, 0, 100])
+})
+
 test('200: the right code after four wrong ones', async () => {
   const { code } = await registered()
   for (const at of [1, 2, 3, 4]) invalidCode(await activate(wrongHalf(code, at)))

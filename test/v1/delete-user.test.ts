@@ -310,7 +310,7 @@ describe('after 30 days', () => {
     expect(await mailed(person)).toHaveLength(sent)
   })
 
-  test('the same address and username register anew, and get the trial', async () => {
+  test('the same address and username register anew, and get no second trial', async () => {
     const person = await app.signUp()
     const { username, email, password } = person
     await deleteUser(person)
@@ -324,7 +324,7 @@ describe('after 30 days', () => {
       expect(await table.get(guard)).toBeUndefined()
     const again = await app.signUpOverHttp({ username, email, password })
     expect(again.accountId).not.toBe(person.accountId)
-    expect(await shown(app, again, '/v1/ledger')).toMatchObject([{ kind: 'trial', units: 100 }])
+    expect(await shown(app, again, '/v1/ledger')).toMatchObject([{ kind: 'trial', units: 0 }])
   })
 
   test('the audit log says what was done and when, and no longer from where or from what to what', async () => {
