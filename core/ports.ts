@@ -315,6 +315,8 @@ export type DeclineReason =
   | 'authentication_failed'
   /** The card was detached, belongs to another customer, or may not be used again. */
   | 'card_unusable'
+  /** We refuse the card (`cards/fingerprint.ts`), so its bank was not asked. */
+  | 'card_blocked'
 
 export interface Decline {
   reason: DeclineReason

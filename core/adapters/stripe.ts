@@ -445,13 +445,16 @@ const PURPOSE_PARAMS: Record<PaymentPurpose, Partial<Stripe.PaymentIntentCreateP
     setup_future_usage: 'off_session',
     payment_method_options: { card: { setup_credential_usage: 'unscheduled' } },
   },
-  purchase: {},
+  purchase: { expand: ['payment_method'] },
   signup: {
     expand: ['payment_method'],
     setup_future_usage: 'off_session',
     payment_method_options: { card: { setup_credential_usage: 'unscheduled' } },
   },
-  renewal: { payment_method_options: { card: { stored_credential_usage: 'unscheduled' } } },
+  renewal: {
+    expand: ['payment_method'],
+    payment_method_options: { card: { stored_credential_usage: 'unscheduled' } },
+  },
 }
 
 async function confirmPayment(

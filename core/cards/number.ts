@@ -71,7 +71,8 @@ export const restsUntilMs = (record: CardNumber, nowMs: number): number =>
   (recentDeclines(record, nowMs).at(-DECLINES_ALLOWED) ?? -DECLINES_WITHIN_MS) + DECLINES_WITHIN_MS
 
 /** Whether the bank was asked at all. */
-export const reachedBank = ({ reason }: Decline): boolean => reason !== 'card_unusable'
+export const reachedBank = ({ reason }: Decline): boolean =>
+  reason !== 'card_unusable' && reason !== 'card_blocked'
 
 /** Reasons that concern what was typed or asked, and not the card: typed anew, the same card can work. */
 const DETAILS: readonly string[] = [

@@ -11,6 +11,7 @@ import { writeUnlessDone, writeWithEvent } from '../table/write-all.ts'
 import { absentObject } from './absence.ts'
 import { ownerOf } from './customer.ts'
 import { markCard } from './declined.ts'
+import { fingerprintDigest, fingerprintWrite, readFingerprint, withFraud } from './fingerprint.ts'
 import {
   type CardNumber,
   cardNumberItem,
@@ -99,9 +100,22 @@ export async function applyFraudReport(
   eventDone: readonly Write[],
 ): Promise<void> {
   await bringOnFile(deps, accountId, charge)
+  return writeReport(deps, accountId, charge, report, eventDone)
+}
+
+/** As `applyFraudReport`, for a charge whose card need not be on file. */
+export async function writeReport(
+  deps: Deps<'table'>,
+  accountId: string,
+  charge: Charge,
+  reported: FraudReport,
+  eventDone: readonly Write[] = [],
+): Promise<void> {
   const number = charge.card?.fingerprint ?? charge.paymentMethodId
   if (number === undefined) return writeUnlessDone(deps, eventDone)
   const apply = async () => {
+    const shared = await sharedReport(deps, accountId, charge, reported)
+    const report = shared.isWithdrawn ? { ...reported, reason: undefined } : reported
     const before = await readCardNumber(deps, accountId, number)
     const after = withReport(before, report)
     const { writes, isTold } = after
@@ -109,9 +123,24 @@ export async function applyFraudReport(
       : { writes: [], isTold: false }
     const { news } = report
     const notice = news && !isTold ? [{ put: newNotice(deps, accountId, news.messageType, news.text) }] : []
-    await writeWithEvent(deps, [...writes, ...notice], eventDone)
+    await writeWithEvent(deps, [...writes, ...shared.writes, ...notice], eventDone)
   }
   return retryRaces(deps, apply, 'temporarily_unavailable')
+}
+
+/** Blocks the number of the card for every account, or lets it go on, unless an operator has withdrawn the report. */
+async function sharedReport(
+  deps: Deps<'table'>,
+  accountId: string,
+  { id, card }: Charge,
+  { reason }: FraudReport,
+): Promise<{ writes: Write[]; isWithdrawn: boolean }> {
+  if (card?.fingerprint === undefined) return { writes: [], isWithdrawn: false }
+  const before = await readFingerprint(deps, fingerprintDigest(card.fingerprint))
+  if (before.withdrawn?.includes(id)) return { writes: [], isWithdrawn: true }
+  const nowMs = deps.clock.nowMs()
+  const after = withFraud(before, { id, accountId, reason }, nowMs)
+  return { writes: after ? [fingerprintWrite(before, after, nowMs)] : [], isWithdrawn: false }
 }
 
 /** The event of the charge may come before that of its card. */

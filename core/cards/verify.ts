@@ -3,16 +3,17 @@ import { changeAccount } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, MoneyDeps, Payment } from '../ports.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
-import { expr, join, unchangedSince } from '../table/expression.ts'
+import { attr, expr, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { isLeased, leaseDue } from '../table/lease.ts'
 import { type RequestKey, readRequestKey, storeRequestKey } from '../table/request-key.ts'
-import { ConditionFailed } from '../table/table.ts'
-import { writeUnlessDone } from '../table/write-all.ts'
+import { ConditionFailed, type Write } from '../table/table.ts'
+import { writeAll, writeUnlessDone } from '../table/write-all.ts'
 import { isPaymentDeleted } from './absence.ts'
 import { AUTHENTICATION_MS } from './authentication.ts'
 import { tokenIn } from './confirmation-token.ts'
 import { ensureCustomer, syncRefusedCustomer } from './customer.ts'
+import { blockedCard, isRefused, mayPayWith } from './fingerprint.ts'
 import { type Hold, hasEnded, holdOf, holdPayment, newHold, parseHold } from './hold.ts'
 import { mayProve, numberRefusal, readCardNumber } from './number.ts'
 import { wasProved } from './proof.ts'
@@ -321,28 +322,50 @@ async function createHoldPayment(deps: MoneyDeps, hold: Hold): Promise<Hold | un
   return known
 }
 
-/** Saves the payment's id, unless another request was first. @returns the stored hold, if it still exists. */
-async function savePaymentOfHold(
-  deps: MoneyDeps,
-  hold: Hold,
-  { id, paymentMethodId, cardFingerprint }: Payment,
-): Promise<Hold | undefined> {
-  const set = join(
-    [
-      expr`SET #paymentId = ${id}, #cardId = ${paymentMethodId ?? hold.cardId}, #state = ${'saved'}`,
-      ...(cardFingerprint === undefined ? [] : [expr`#cardFingerprint = ${cardFingerprint}`]),
-    ],
-    ', ',
-  )
-  try {
-    return parseHold(
-      await deps.table.update(keys.hold(hold.accountId, hold.id), set, expr`#state = ${'created'}`),
-    )
-  } catch (error) {
-    if (!(error instanceof ConditionFailed)) throw error
-    const item = error.failed.get(0)
-    return item && parseHold(item)
+const SAVE_ATTEMPTS = 5
+
+/**
+ * Saves the payment's id, unless another request was first or the card is blocked. Only a saved payment is confirmed.
+ * @returns the stored hold, if it still exists.
+ * @throws DomainError `card_declined` for a card that is blocked; `temporarily_unavailable` after too many lost races
+ */
+async function savePaymentOfHold(deps: MoneyDeps, hold: Hold, payment: Payment): Promise<Hold | undefined> {
+  const { id, paymentMethodId, cardFingerprint } = payment
+  const { accountId } = hold
+  const saved = {
+    paymentId: id,
+    cardId: paymentMethodId ?? hold.cardId,
+    state: 'saved',
+    ...(cardFingerprint !== undefined && { cardFingerprint }),
+  } as const
+  const fields = Object.entries(saved).map(([name, value]) => expr`${attr(name)} = ${value}`)
+  const save: Write = {
+    update: keys.hold(accountId, hold.id),
+    set: setRemove(fields, []),
+    if: expr`#state = ${'created'}`,
   }
+  for (let tries = 0; tries < SAVE_ATTEMPTS; tries++) {
+    try {
+      await writeAll(deps, [save, ...mayPayWith(cardFingerprint, accountId)])
+      return { ...hold, ...saved }
+    } catch (error) {
+      if (!(error instanceof ConditionFailed)) throw error
+      if (error.failed.has(0)) {
+        const item = error.failed.get(0)
+        return item && parseHold(item)
+      }
+      if (await isRefused(deps, accountId, error.failed.get(1) ?? {}))
+        return refuseBlockedHold(deps, hold, payment)
+    }
+  }
+  throw new DomainError('temporarily_unavailable')
+}
+
+/** Ends a verification whose card is blocked; it counts as no try. @throws DomainError `card_declined` */
+async function refuseBlockedHold(deps: MoneyDeps, hold: Hold, { id }: Payment): Promise<undefined> {
+  const { status } = await settleHold(deps, hold, await deps.payments.cancelPayment(id))
+  if (status === 'given up') await uncountCardAttempt(deps, hold.accountId, hold.createdAtMs)
+  throw blockedCard()
 }
 
 /** The hold with the payment that its request has created but may not have saved. */

@@ -113,6 +113,10 @@ const TEXTS: Readonly<Record<RenewalNews['state'], { other: Text } & Readonly<Re
     wrong_details: declinedPause('your bank refused the details of your card'),
     lost_or_stolen: declinedPause('your card can no longer be used'),
     blocked: declinedPause('your bank or our payment provider blocks the payment'),
+    card_blocked: declinedPause(
+      'we cannot accept your card',
+      'Please set another card: we then renew the bundle at once. If you think this is a mistake, contact us.',
+    ),
     card_unusable: declinedPause('your card can no longer be charged'),
     authentication_required: declinedPause(
       'your bank asked you to confirm the payment, and it was not confirmed in time',

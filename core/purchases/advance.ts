@@ -1,6 +1,7 @@
 import { isPaymentDeleted } from '../cards/absence.ts'
 import { tokenIn } from '../cards/confirmation-token.ts'
 import { syncRefusedCustomer } from '../cards/customer.ts'
+import { blockedCard, isRefused, mayPayWith } from '../cards/fingerprint.ts'
 import { numberRefusal, readCardNumber } from '../cards/number.ts'
 import { readStoredCustomer } from '../cards/stored-customer.ts'
 import { syncCard } from '../cards/sync.ts'
@@ -171,12 +172,23 @@ async function createPurchasePayment(
     await deps.payments.cancelPayment(payment.id)
     return endPurchase(deps, purchase, undefined)
   }
+  if (saved === 'blocked') return endBlocked(deps, purchase, payment.id)
   if (saved.paymentId === payment.id && isOpen(saved)) return refuseClosedSignup(deps, saved)
   // The purchase was abandoned meanwhile or has another payment, so it will never use this payment.
   if (saved.paymentId !== payment.id) await deps.payments.cancelPayment(payment.id)
   return saved.state === 'credited'
     ? { status: 'credited', purchase: saved }
     : { status: isOpen(saved) ? 'pending' : saved.state === 'declined' ? 'declined' : 'abandoned' }
+}
+
+/**
+ * Ends a purchase with a card that is blocked; no bank was asked.
+ * @throws DomainError `card_declined` for the card of a sign-up
+ */
+async function endBlocked(deps: MoneyDeps, purchase: Purchase, paymentId: string): Promise<PurchaseOutcome> {
+  if (purchase.kind === 'signup') return endUnaskedSignup(deps, purchase, paymentId, blockedCard)
+  await deps.payments.cancelPayment(paymentId)
+  return endPurchase(deps, purchase, { reason: 'card_blocked', retry: 'never' })
 }
 
 /** Ends a purchase whose customer the provider does not know. */
@@ -268,13 +280,14 @@ async function paymentsOfPurchase(deps: MoneyDeps, { id, customerId }: Purchase)
  * Saves the payment's id, and with it the record that leads from the payment to the purchase. Only a saved
  * payment is confirmed.
  * @returns the stored purchase, which a concurrent request may have changed first; `not wanted` if a renewal's
- *   owner has forbidden it since it began.
+ *   owner has forbidden it since it began; `blocked` if nothing may be bought with the card.
+ * @throws DomainError `temporarily_unavailable` after too many lost races
  */
 async function savePaymentOfPurchase(
   deps: MoneyDeps,
   purchase: Purchase,
   payment: Payment,
-): Promise<Purchase | 'not wanted'> {
+): Promise<Purchase | 'not wanted' | 'blocked'> {
   const { accountId, id, kind, asked, amountCents } = purchase
   const { cardFingerprint } = payment
   const saved = {
@@ -294,17 +307,28 @@ async function savePaymentOfPurchase(
   }
   const wanted = kind === 'renewal' ? [stillWanted(accountId, amountCents)] : []
   const record = watchPayment(deps, payment.id, { accountId, purchaseId: id })
-  try {
-    await deps.table.transact([save, ...wanted, record])
-    return { ...purchase, ...saved }
-  } catch (error) {
-    if (!(error instanceof ConditionFailed)) throw error
-    const item = error.failed.get(0)
-    if (item) return parsePurchase(item)
-    if (kind === 'renewal' && error.failed.has(1)) return 'not wanted'
-    throw error
+  const writes = [save, record, ...mayPayWith(cardFingerprint, accountId), ...wanted]
+  for (let tries = 0; tries < SAVE_ATTEMPTS; tries++) {
+    try {
+      await deps.table.transact(writes)
+      return { ...purchase, ...saved }
+    } catch (error) {
+      if (!(error instanceof ConditionFailed)) throw error
+      const item = error.failed.get(0)
+      if (item) return parsePurchase(item)
+      if (kind === 'renewal' && error.failed.has(writes.length - 1)) return 'not wanted'
+      const blocked = error.failed.get(BLOCK)
+      if (!blocked) throw error
+      if (await isRefused(deps, accountId, blocked)) return 'blocked'
+    }
   }
+  throw new DomainError('temporarily_unavailable')
 }
+
+const SAVE_ATTEMPTS = 5
+
+/** Position of the check of the card's number among the writes. */
+const BLOCK = 2
 
 /** The owner may switch auto-renewal off, or forbid its cost, while the payment is being created. */
 const stillWanted = (accountId: string, amountCents: number): Write => ({

@@ -1,6 +1,7 @@
 import { type Profile, parseProfile } from '../account/account.ts'
-import { listChange } from '../account/listed.ts'
+import { listChange, owes } from '../account/listed.ts'
 import { absentObject } from '../cards/absence.ts'
+import { debtWrites } from '../cards/fingerprint.ts'
 import { readStoredCustomer } from '../cards/stored-customer.ts'
 import { DomainError } from '../errors.ts'
 import type { EventTypeName } from '../events/catalogue.ts'
@@ -88,7 +89,12 @@ export async function applyReversal(
     const lost = newlyLost(purchase, charge)
     if (isUpToDate && lost.length === 0) return finishPurchase(deps, purchase, eventDone)
     try {
-      const about = { times: reversalTimes(charge), isDisputeWon: isDisputeWon(charge), lost }
+      const about = {
+        times: reversalTimes(charge),
+        isDisputeWon: isDisputeWon(charge),
+        lost,
+        fingerprint: charge.card?.fingerprint,
+      }
       const writes = isUpToDate
         ? [lossWrite(purchase, lost), ...lossEvents(deps, purchase, lost)]
         : await reversalWrites(deps, purchase, parseProfile(item), target, about)
@@ -172,7 +178,17 @@ async function reversalWrites(
   purchase: Purchase,
   profile: Profile,
   target: Pick<Purchase, 'refundedCents' | 'disputedCents'>,
-  { times, isDisputeWon, lost }: { times: ReversalTimes; isDisputeWon: boolean; lost: readonly Dispute[] },
+  {
+    times,
+    isDisputeWon,
+    lost,
+    fingerprint,
+  }: {
+    times: ReversalTimes
+    isDisputeWon: boolean
+    lost: readonly Dispute[]
+    fingerprint: string | undefined
+  },
 ): Promise<Write[] | undefined> {
   const { accountId, id } = purchase
   const quota = await readQuota(deps, accountId)
@@ -201,8 +217,9 @@ async function reversalWrites(
   const renewal = changeRenewal(deps, profile, renewalChange, {
     lead: { messageType: 'payment_reversed', text },
   })
+  const after = { owed: isOwed ? owed : undefined, balanceCents: profile.balanceCents + amountCents }
   const set = [
-    expr`#ledgerSeq = ${seq}, #balanceCents = ${profile.balanceCents + amountCents}, #updatedAtMs = ${nowMs}`,
+    expr`#ledgerSeq = ${seq}, #balanceCents = ${after.balanceCents}, #updatedAtMs = ${nowMs}`,
     ...(isOwed ? [expr`#owed = ${owed}`] : []),
     ...renewal.set,
   ]
@@ -236,10 +253,8 @@ async function reversalWrites(
     // A renewal may have waited until no units are owed.
     ...(profile.owed && !isOwed && units >= 0 ? [wakeRenewal(deps, accountId)] : []),
     ...renewal.messages,
-    ...listChange(profile, {
-      owed: isOwed ? owed : undefined,
-      balanceCents: profile.balanceCents + amountCents,
-    }),
+    ...listChange(profile, after),
+    ...(await debtWrites(deps, fingerprint, accountId, owes(after))),
     ...reversalEvents(deps, purchase, moved),
     ...lossEvents(deps, purchase, lost),
   ]

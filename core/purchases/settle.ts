@@ -240,7 +240,8 @@ function lastDeclined(
   decline: Decline,
 ): Expression[] {
   const nowMs = deps.clock.nowMs()
-  const counts = kind !== 'signup' && reachedBank(decline)
+  // A card that we block has reached no bank, but every try of it costs calls to the provider.
+  const counts = kind !== 'signup' && (reachedBank(decline) || decline.reason === 'card_blocked')
   return [
     expr`#lastPurchase = ${{ id, fingerprint, outcome: 'declined', atMs: nowMs }}`,
     ...(counts ? [expr`#chargeDeclinesMs = ${withTry(chargeDeclinesMs, nowMs)}`] : []),

@@ -61,6 +61,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | plans             | PLANS                  | VERSION#<n>                        | each version of the plans, who applied it and why: append-only   | for good                                          |
  * | totals of a day   | TOTALS                 | DAY#<day>#<shard>                  | what all accounts did on a day, in parts                         | for good                                          |
  * | coupon            | COUPONS                | COUPON#<code>                      | what a coupon gives, and how often it was redeemed               | for good                                          |
+ * | card fingerprint  | FINGERPRINT#<digest>   | #FINGERPRINT                       | whether a card's number is blocked for all accounts, and who owes for payments with it | for good                    |
  * | customer look-up  | CUSTOMER#<cus_>        | #CUSTOMER                          | account of Stripe's customer                                     | until deleted at Stripe                           |
  * | payment look-up   | PAYMENT#<pi_>          | #PAYMENT                           | purchase of a payment; due until the two were compared           | for good                                          |
  * | job               | JOB#<name>             | #JOB                               | progress of a job                                                | for good                                          |
@@ -115,6 +116,9 @@ export const paymentKey = (paymentId: string): Key => ({ pk: `PAYMENT#${paymentI
  * an import brings an erased person back. Outside `keys` too.
  */
 export const importKey = (mac: string): Key => ({ pk: `IMPORT#${mac}`, sk: '#IMPORT' })
+/** What is known of a card's number in all accounts, by a digest of its fingerprint. Outside `keys` too. */
+export const fingerprintKey = (digest: string): Key => ({ pk: `FINGERPRINT#${digest}`, sk: '#FINGERPRINT' })
+
 /** The mark that a mailbox has had the trial, by a MAC of it. It outlives the account. Outside `keys` too. */
 export const trialKey = (mailbox: string): Key => ({ pk: `TRIAL#${mailbox}`, sk: '#TRIAL' })
 /** The versions of the plans. Outside `keys`, so that spending does not carry them. */
