@@ -71,6 +71,7 @@ export function stripePayments({ secretKey, apiBase, timeoutMs = 8000 }: StripeC
     findCustomers: (accountId, email) => findCustomers(stripe, accountId, email),
     deleteCustomer: (id) => deleteCustomer(stripe, id),
     readCard: (id) => readCard(stripe, id),
+    fingerprintOf: (asked) => fingerprintOf(stripe, asked),
     listCards: (customerId) => listCards(stripe, customerId),
     attachCard: (id, customerId) => attachCard(stripe, id, customerId),
     detachCard: (id) => detachCard(stripe, id),
@@ -302,6 +303,12 @@ async function readCard(stripe: Stripe, paymentMethodId: string): Promise<Paymen
   if (!isRefusal(answer)) return cardOf(answer)
   if (isMissing(answer)) return undefined
   throw unexpected(answer)
+}
+
+async function fingerprintOf(stripe: Stripe, asked: string): Promise<string | undefined> {
+  if (!isConfirmationToken(asked)) return (await readCard(stripe, asked))?.fingerprint
+  const token = isId(asked) ? await readToken(stripe, asked) : undefined
+  return token?.payment_method_preview?.card?.fingerprint ?? undefined
 }
 
 async function listCards(stripe: Stripe, customerId: string): Promise<PaymentCard[]> {

@@ -330,8 +330,10 @@ const SAVE_ATTEMPTS = 5
  * @throws DomainError `card_declined` for a card that is blocked; `temporarily_unavailable` after too many lost races
  */
 async function savePaymentOfHold(deps: MoneyDeps, hold: Hold, payment: Payment): Promise<Hold | undefined> {
-  const { id, paymentMethodId, cardFingerprint } = payment
-  const { accountId } = hold
+  const { id, paymentMethodId } = payment
+  const { accountId, asked } = hold
+  // A payment that is found in a list does not show it.
+  const cardFingerprint = payment.cardFingerprint ?? (await deps.payments.fingerprintOf(asked))
   const saved = {
     paymentId: id,
     cardId: paymentMethodId ?? hold.cardId,

@@ -289,7 +289,8 @@ async function savePaymentOfPurchase(
   payment: Payment,
 ): Promise<Purchase | 'not wanted' | 'blocked'> {
   const { accountId, id, kind, asked, amountCents } = purchase
-  const { cardFingerprint } = payment
+  // A payment that is found in a list does not show it.
+  const cardFingerprint = payment.cardFingerprint ?? (await deps.payments.fingerprintOf(asked))
   const saved = {
     paymentId: payment.id,
     cardId: payment.paymentMethodId ?? asked,

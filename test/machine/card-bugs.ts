@@ -178,12 +178,15 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
   {
     title: 'a payment is confirmed though its id could not be saved',
     find: ['const item = error.failed.get(0)', 'return item && parseHold(item)'],
-    put: "return { ...hold, state: 'saved', paymentId: id }",
-    namesFrom: [
-      "expr`SET #paymentId = ${id}, #cardId = ${paymentMethodId ?? hold.cardId}, #state = ${'saved'}`",
-      "{ ...hold, state: 'releasing', paymentId: payment.id }",
-    ],
+    put: 'return { ...hold, ...saved }',
+    namesFrom: ['return { ...hold, ...saved }'],
     foundBy: meanwhile(flows.first, 'after a minute another card is verified'),
+  },
+  {
+    title: 'a card that another account has misused is proved',
+    find: '[save, ...mayPayWith(cardFingerprint, accountId)]',
+    put: '[save]',
+    foundBy: unbroken(flows.misused, 'webhooks'),
   },
   {
     title: 'an older reading of a card overwrites a newer one',

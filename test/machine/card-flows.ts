@@ -16,6 +16,7 @@ import {
   openCardWorld,
 } from './card-world.ts'
 import { type Break, breaking } from './faults.ts'
+import { misuseElsewhere } from './misused.ts'
 
 export const GOOD = '4242424242424242'
 export const OTHER = '6011111111111117'
@@ -95,6 +96,18 @@ export const flows = {
     title: 'a declined card',
     kind: 'verify',
     prepare: first(DECLINED),
+    answer: 'card_declined',
+    listed: false,
+  },
+  misused: {
+    title: 'a card that another account has misused',
+    kind: 'verify',
+    prepare: async (world) => {
+      const card = await world.newCard(GOOD)
+      const { card: shown } = await world.operator.paymentMethods.retrieve(card)
+      await misuseElsewhere(world.ports, shown?.fingerprint)
+      return card
+    },
     answer: 'card_declined',
     listed: false,
   },

@@ -123,6 +123,12 @@ const ANNOUNCED_EACH_TIME = {
   put: "announce(deps, accountId, 'quota.low', { left, bundleUnits: size })",
 }
 
+/** No purchase looks at what other accounts have done with the card. */
+const buysWithBlocked = {
+  find: '[save, record, ...mayPayWith(cardFingerprint, accountId), ...wanted]',
+  put: '[save, record, ...wanted]',
+}
+
 export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
   // --- Charging ---
   {
@@ -891,7 +897,14 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     near: applyFraudReport,
     find: ['return markCard(accountId, each, {', 'declined: true,', 'reason,', 'closed: true,'],
     put: ['return markCard(accountId, each, {', 'declined: true,', 'reason,'],
+    // The number is blocked for all accounts as well.
+    more: [buysWithBlocked],
     foundBy: failed(reportedCard),
+  },
+  {
+    title: 'a card that another account has misused buys',
+    ...buysWithBlocked,
+    foundBy: unbroken(flows.buyBlocked, 'jobs'),
   },
   {
     title: 'a won dispute does not let the renewal go on',

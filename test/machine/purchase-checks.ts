@@ -410,7 +410,9 @@ function creditedNear(world: PurchaseWorld, { id }: Purchase, { kind, newest, fr
 }
 
 /** Whether a card is declined before anything begins: it was reported as misused, or its bank closed it. */
-function isRefusedAtOnce({ stripe }: PurchaseWorld, { cards, toMs }: Said): boolean {
+function isRefusedAtOnce(world: PurchaseWorld, { cards, toMs }: Said): boolean {
+  const { stripe } = world
+  if (books(world).items.some(({ sk }) => sk === '#FINGERPRINT')) return true
   const { charges, disputes, fraudWarnings } = stripe.state
   if (Object.keys({ ...disputes, ...fraudWarnings }).length > 0) return true
   return Object.values(charges).some(

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import type { Ports } from '../../core/ports.ts'
 import type { Fault } from '../local/stripe/faults.ts'
 import { EXHAUSTIVE } from './faults.ts'
+import { misuseElsewhere } from './misused.ts'
 import { books, checkAlways, checkSettled, settle } from './purchase-checks.ts'
 import { type PurchaseBreak, type Through, through } from './purchase-faults.ts'
 import {
@@ -77,6 +78,12 @@ async function declining(world: PurchaseWorld, card: string): Promise<string> {
   return card
 }
 
+/** Another account has misused the card. @returns the card's id. */
+async function misused(world: PurchaseWorld, card: string): Promise<string> {
+  await misuseElsewhere(world.ports, world.stripe.state.paymentMethods[card]?.card?.fingerprint)
+  return card
+}
+
 const signUp: Flow['act'] = (world, card, via, key) => world.signUp(card, via, key)
 const buy: Flow['act'] = (world, _, via, key) => world.buy(via, key)
 const renew: Flow['act'] = (world, _, via) => world.job('checkQuotas', via)
@@ -145,6 +152,31 @@ export const flows = {
     byClient: true,
     answer: 'card_declined',
     credits: 0,
+  },
+  signUpBlocked: {
+    title: 'a sign-up with a card that another account has misused',
+    prepare: async (world) => misused(world, await world.newCard(GOOD)),
+    act: signUp,
+    byClient: true,
+    answer: 'card_declined',
+    credits: 0,
+  },
+  buyBlocked: {
+    title: 'a buy with a card that another account has misused',
+    prepare: async (world) => misused(world, await held(world)),
+    act: buy,
+    byClient: true,
+    answer: 'card_declined',
+    credits: 0,
+  },
+  renewalBlocked: {
+    title: 'a renewal with a card that another account has misused',
+    prepare: async (world) => misused(world, await low(world)),
+    act: renew,
+    byClient: false,
+    answer: 0,
+    credits: 0,
+    atTheEnd: noticed('renewal_declined', 1),
   },
   signUp3ds: {
     title: 'a sign-up by 3-D Secure',
