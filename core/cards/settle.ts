@@ -17,6 +17,7 @@ import { cardAdded, defaultCardChanged } from './events.ts'
 import { endedHold, type Hold, isPaymentOfHold, parseHold } from './hold.ts'
 import { readCardEntries } from './on-file.ts'
 import { lastProof } from './proof.ts'
+import { provedNumber } from './shared-limits.ts'
 import { cardItem, isLiveCard, type StoredCard, unchangedCard } from './stored.ts'
 import { customerItem, readStoredCustomer, unchangedCustomer } from './stored-customer.ts'
 import { readStoredCard } from './sync.ts'
@@ -145,6 +146,7 @@ async function putProvedCardOnFile(
         ...(mayRenew && hold.renews ? [wakeRenewal(deps, accountId)] : []),
         ...retireTwins(deps, accountId, twins),
         ...cardAdded(deps, accountId, cardId, stored),
+        ...provedNumber(hold),
         ...(changed
           ? defaultCardChanged(deps, accountId, customer?.defaultCardId, changed.defaultPaymentMethodId)
           : []),

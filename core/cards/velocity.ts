@@ -5,6 +5,7 @@ import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ignoreRefusal } from '../table/table.ts'
 import { DAY_MS, HOUR_MS } from '../time.ts'
+import { uncountShared } from './shared-limits.ts'
 
 /**
  * Limits of an account, against card testing. Every try of a card that is not on file counts, whatever its
@@ -43,19 +44,20 @@ export function requireVelocity(triedMs: readonly number[], nowMs: number): void
 const UNCOUNT_ATTEMPTS = 3
 
 /**
- * Takes back a try that was counted at `triedAtMs`, because it never reached a bank. After too many lost races
+ * Takes back a try that was counted when it began, because it never reached a bank. After too many lost races
  * the try stays counted, which harms nobody for long.
  */
 export async function uncountCardAttempt(
   deps: Deps<'table'>,
-  accountId: string,
-  triedAtMs: number,
+  tried: { accountId: string; createdAtMs: number; cardFingerprint?: string | undefined },
 ): Promise<void> {
+  const { accountId, createdAtMs: triedAtMs } = tried
   for (let tries = 0; tries < UNCOUNT_ATTEMPTS; tries++) {
     const item = await deps.table.get(keys.profile(accountId))
-    const before = item && parseProfile(item).cardTriesMs
+    const profile = item && parseProfile(item)
+    const before = profile?.cardTriesMs
     const at = before?.lastIndexOf(triedAtMs) ?? -1
-    if (!before || at < 0) return
+    if (!profile || !before || at < 0) return
     let lost = false
     await deps.table
       .update(
@@ -67,6 +69,6 @@ export async function uncountCardAttempt(
         ignoreRefusal(error)
         lost = true
       })
-    if (!lost) return
+    if (!lost) return uncountShared(deps, profile, tried)
   }
 }

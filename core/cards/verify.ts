@@ -18,6 +18,7 @@ import { type Hold, hasEnded, holdOf, holdPayment, newHold, parseHold } from './
 import { mayProve, numberRefusal, readCardNumber } from './number.ts'
 import { wasProved } from './proof.ts'
 import { closeHold, releaseHold, type SettledHold, settleHold } from './settle.ts'
+import { beginTry, numberTry, sharedNumberRefusal, tryRefusal } from './shared-limits.ts'
 import { isUnusable, unusableCard } from './unusable-card.ts'
 import { requireVelocity, uncountCardAttempt, withTry } from './velocity.ts'
 
@@ -151,12 +152,13 @@ const PROOF_FIELDS = {
   change: ['status', 'emailVerified', 'openHold', 'cardTriesMs', 'cardChangedAtMs', 'flags', 'bundle'],
 } as const satisfies Record<Hold['purpose'], (keyof Profile)[]>
 
-/** Index of the card check in the transaction. */
+/** Indexes of the card check and of the first count in the transaction. */
 const CARD = 2
+const TRIES = 3
 
 /**
  * @throws ConditionFailed if a concurrent request has changed the account, DomainError `card_declined` for a card
- *   that must not be proved again
+ *   that must not be proved again, `too_many_cards_tried`
  */
 async function beginHold(
   deps: MoneyDeps,
@@ -169,22 +171,24 @@ async function beginHold(
   const keyed = key && true
   const { hold, item } = newHold(deps, account, { ...input, customerId: customer.id, keyed })
   const { createdAtMs } = hold
-  const tries = withTry(account.cardTriesMs ?? [], createdAtMs)
+  const cardTriesMs = withTry(account.cardTriesMs ?? [], createdAtMs)
+  const tries = beginTry(account, createdAtMs)
   try {
     await deps.table.transact([
       {
         update: keys.profile(account.id),
-        set: expr`SET #openHold = ${hold.id}, #cardTriesMs = ${tries}`,
+        set: expr`SET #openHold = ${hold.id}, #cardTriesMs = ${cardTriesMs}`,
         if: unchangedSince(account, PROOF_FIELDS[input.purpose]),
       },
       { put: item },
       { check: keys.cardNumber(account.id, input.cardId), if: mayProve(createdAtMs) },
+      ...tries,
       ...(key ? [storeRequestKey(deps, account.id, key, hold.id)] : []),
     ])
   } catch (error) {
-    const isClosed = error instanceof ConditionFailed && !error.failed.has(0) && error.failed.has(CARD)
-    if (isClosed) throw new DomainError('card_declined')
-    throw error
+    if (!(error instanceof ConditionFailed) || error.failed.has(0)) throw error
+    if (error.failed.has(CARD)) throw new DomainError('card_declined')
+    throw tryRefusal(error, TRIES, tries, createdAtMs) ?? error
   }
   return hold
 }
@@ -297,7 +301,7 @@ async function endUnaskedHold(
 ): Promise<SettledHold> {
   const settled = await settleHold(deps, hold, await deps.payments.cancelPayment(paymentId))
   if (settled.status !== 'given up') return settled
-  await uncountCardAttempt(deps, hold.accountId, hold.createdAtMs)
+  await uncountCardAttempt(deps, hold)
   throw refusal()
 }
 
@@ -311,7 +315,7 @@ async function createHoldPayment(deps: MoneyDeps, hold: Hold): Promise<Hold | un
   const payment = await deps.payments.createPayment(holdPayment(hold, deps.paymentScope))
   if (payment.status === 'refused') {
     await closeHold(deps, hold)
-    await uncountCardAttempt(deps, hold.accountId, hold.createdAtMs)
+    await uncountCardAttempt(deps, hold)
     if (payment.reason === 'card_unusable') throw unusableCard(deps, hold.accountId)
     await syncRefusedCustomer(deps, hold)
     throw new DomainError('temporarily_unavailable')
@@ -325,9 +329,10 @@ async function createHoldPayment(deps: MoneyDeps, hold: Hold): Promise<Hold | un
 const SAVE_ATTEMPTS = 5
 
 /**
- * Saves the payment's id, unless another request was first or the card is blocked. Only a saved payment is confirmed.
+ * Saves the payment's id, unless another request was first, or the card is blocked or was tried too often. Only a saved
+ * payment is confirmed.
  * @returns the stored hold, if it still exists.
- * @throws DomainError `card_declined` for a card that is blocked; `temporarily_unavailable` after too many lost races
+ * @throws DomainError `card_declined` for a card that is blocked, `too_many_cards_tried`; `temporarily_unavailable` after too many lost races
  */
 async function savePaymentOfHold(deps: MoneyDeps, hold: Hold, payment: Payment): Promise<Hold | undefined> {
   const { id, paymentMethodId } = payment
@@ -346,9 +351,10 @@ async function savePaymentOfHold(deps: MoneyDeps, hold: Hold, payment: Payment):
     set: setRemove(fields, []),
     if: expr`#state = ${'created'}`,
   }
+  const tried = cardFingerprint === undefined ? [] : [numberTry(cardFingerprint, hold.createdAtMs)]
   for (let tries = 0; tries < SAVE_ATTEMPTS; tries++) {
     try {
-      await writeAll(deps, [save, ...mayPayWith(cardFingerprint, accountId)])
+      await writeAll(deps, [save, ...mayPayWith(cardFingerprint, accountId), ...tried])
       return { ...hold, ...saved }
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
@@ -356,18 +362,31 @@ async function savePaymentOfHold(deps: MoneyDeps, hold: Hold, payment: Payment):
         const item = error.failed.get(0)
         return item && parseHold(item)
       }
-      if (await isRefused(deps, accountId, error.failed.get(1) ?? {}))
-        return refuseBlockedHold(deps, hold, payment)
+      if (error.failed.has(COUNT)) {
+        const refusal = sharedNumberRefusal(error.failed.get(COUNT), hold.createdAtMs)
+        return refuseSaving(deps, hold, payment, refusal)
+      }
+      if (await isRefused(deps, accountId, error.failed.get(BLOCK) ?? {}))
+        return refuseSaving(deps, hold, payment, blockedCard())
     }
   }
   throw new DomainError('temporarily_unavailable')
 }
 
-/** Ends a verification whose card is blocked; it counts as no try. @throws DomainError `card_declined` */
-async function refuseBlockedHold(deps: MoneyDeps, hold: Hold, { id }: Payment): Promise<undefined> {
+/** Positions of the check of the card's number and of its count among the writes. */
+const BLOCK = 1
+const COUNT = 2
+
+/** Ends a verification whose payment must not be confirmed; it counts as no try. @throws the refusal */
+async function refuseSaving(
+  deps: MoneyDeps,
+  hold: Hold,
+  { id }: Payment,
+  refusal: DomainError,
+): Promise<undefined> {
   const { status } = await settleHold(deps, hold, await deps.payments.cancelPayment(id))
-  if (status === 'given up') await uncountCardAttempt(deps, hold.accountId, hold.createdAtMs)
-  throw blockedCard()
+  if (status === 'given up') await uncountCardAttempt(deps, hold)
+  throw refusal
 }
 
 /** The hold with the payment that its request has created but may not have saved. */

@@ -3,6 +3,7 @@ import { tokenIn } from '../cards/confirmation-token.ts'
 import { syncRefusedCustomer } from '../cards/customer.ts'
 import { blockedCard, isRefused, mayPayWith } from '../cards/fingerprint.ts'
 import { numberRefusal, readCardNumber } from '../cards/number.ts'
+import { numberTry, sharedNumberRefusal } from '../cards/shared-limits.ts'
 import { readStoredCustomer } from '../cards/stored-customer.ts'
 import { syncCard } from '../cards/sync.ts'
 import { isUnusable, unusableCard } from '../cards/unusable-card.ts'
@@ -172,7 +173,7 @@ async function createPurchasePayment(
     await deps.payments.cancelPayment(payment.id)
     return endPurchase(deps, purchase, undefined)
   }
-  if (saved === 'blocked') return endBlocked(deps, purchase, payment.id)
+  if ('refusal' in saved) return endUnsaved(deps, purchase, payment.id, saved.refusal)
   if (saved.paymentId === payment.id && isOpen(saved)) return refuseClosedSignup(deps, saved)
   // The purchase was abandoned meanwhile or has another payment, so it will never use this payment.
   if (saved.paymentId !== payment.id) await deps.payments.cancelPayment(payment.id)
@@ -182,20 +183,25 @@ async function createPurchasePayment(
 }
 
 /**
- * Ends a purchase with a card that is blocked; no bank was asked.
- * @throws DomainError `card_declined` for the card of a sign-up
+ * Ends a purchase with a card that is blocked or was tried too often; no bank was asked.
+ * @throws the refusal, for the card of a sign-up
  */
-async function endBlocked(deps: MoneyDeps, purchase: Purchase, paymentId: string): Promise<PurchaseOutcome> {
-  if (purchase.kind === 'signup') return endUnaskedSignup(deps, purchase, paymentId, blockedCard)
+async function endUnsaved(
+  deps: MoneyDeps,
+  purchase: Purchase,
+  paymentId: string,
+  refusal: DomainError,
+): Promise<PurchaseOutcome> {
+  if (purchase.kind === 'signup') return endUnaskedSignup(deps, purchase, paymentId, () => refusal)
   await deps.payments.cancelPayment(paymentId)
   return endPurchase(deps, purchase, { reason: 'card_blocked', retry: 'never' })
 }
 
 /** Ends a purchase whose customer the provider does not know. */
 async function endWithoutCustomer(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> {
-  const { accountId, kind, createdAtMs } = purchase
+  const { kind } = purchase
   await endPurchase(deps, purchase, undefined)
-  if (kind === 'signup') await uncountCardAttempt(deps, accountId, createdAtMs)
+  if (kind === 'signup') await uncountCardAttempt(deps, purchase)
   await syncRefusedCustomer(deps, purchase)
   return { status: 'abandoned' }
 }
@@ -206,10 +212,10 @@ async function endWithoutCustomer(deps: MoneyDeps, purchase: Purchase): Promise<
  * @throws DomainError `invalid_payment_method` for the card of a sign-up
  */
 async function endRefusedCard(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> {
-  const { accountId, customerId, asked, kind, createdAtMs } = purchase
+  const { accountId, customerId, asked, kind } = purchase
   if (kind === 'signup') {
     await endPurchase(deps, purchase, undefined)
-    await uncountCardAttempt(deps, accountId, createdAtMs)
+    await uncountCardAttempt(deps, purchase)
     throw unusableCard(deps, accountId)
   }
   await syncCard(deps, { accountId, customerId }, asked)
@@ -244,7 +250,7 @@ async function endUnaskedSignup(
 ): Promise<PurchaseOutcome> {
   const outcome = await settlePurchase(deps, purchase, await deps.payments.cancelPayment(paymentId))
   if (outcome.status !== 'abandoned') return outcome
-  await uncountCardAttempt(deps, purchase.accountId, purchase.createdAtMs)
+  await uncountCardAttempt(deps, purchase)
   throw refusal()
 }
 
@@ -280,14 +286,14 @@ async function paymentsOfPurchase(deps: MoneyDeps, { id, customerId }: Purchase)
  * Saves the payment's id, and with it the record that leads from the payment to the purchase. Only a saved
  * payment is confirmed.
  * @returns the stored purchase, which a concurrent request may have changed first; `not wanted` if a renewal's
- *   owner has forbidden it since it began; `blocked` if nothing may be bought with the card.
+ *   owner has forbidden it since it began; a refusal if the card is blocked, or that of a sign-up was tried too often.
  * @throws DomainError `temporarily_unavailable` after too many lost races
  */
 async function savePaymentOfPurchase(
   deps: MoneyDeps,
   purchase: Purchase,
   payment: Payment,
-): Promise<Purchase | 'not wanted' | 'blocked'> {
+): Promise<Purchase | 'not wanted' | { refusal: DomainError }> {
   const { accountId, id, kind, asked, amountCents } = purchase
   // A payment that is found in a list does not show it.
   const cardFingerprint = payment.cardFingerprint ?? (await deps.payments.fingerprintOf(asked))
@@ -308,7 +314,10 @@ async function savePaymentOfPurchase(
   }
   const wanted = kind === 'renewal' ? [stillWanted(accountId, amountCents)] : []
   const record = watchPayment(deps, payment.id, { accountId, purchaseId: id })
-  const writes = [save, record, ...mayPayWith(cardFingerprint, accountId), ...wanted]
+  const { createdAtMs } = purchase
+  const counts = kind === 'signup' && cardFingerprint !== undefined
+  const tried = counts ? [numberTry(cardFingerprint, createdAtMs)] : []
+  const writes = [save, record, ...mayPayWith(cardFingerprint, accountId), ...wanted, ...tried]
   for (let tries = 0; tries < SAVE_ATTEMPTS; tries++) {
     try {
       await deps.table.transact(writes)
@@ -318,9 +327,11 @@ async function savePaymentOfPurchase(
       const item = error.failed.get(0)
       if (item) return parsePurchase(item)
       if (kind === 'renewal' && error.failed.has(writes.length - 1)) return 'not wanted'
+      if (counts && error.failed.has(COUNT))
+        return { refusal: sharedNumberRefusal(error.failed.get(COUNT), createdAtMs) }
       const blocked = error.failed.get(BLOCK)
       if (!blocked) throw error
-      if (await isRefused(deps, accountId, blocked)) return 'blocked'
+      if (await isRefused(deps, accountId, blocked)) return { refusal: blockedCard() }
     }
   }
   throw new DomainError('temporarily_unavailable')
@@ -328,8 +339,9 @@ async function savePaymentOfPurchase(
 
 const SAVE_ATTEMPTS = 5
 
-/** Position of the check of the card's number among the writes. */
+/** Positions of the check of the card's number, and of the count of a sign-up's, among the writes. */
 const BLOCK = 2
+const COUNT = 3
 
 /** The owner may switch auto-renewal off, or forbid its cost, while the payment is being created. */
 const stillWanted = (accountId: string, amountCents: number): Write => ({

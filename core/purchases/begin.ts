@@ -1,6 +1,7 @@
 import { type Account, type Profile, parseProfile, requireActive } from '../account/account.ts'
 import { chargeRefusal, mayCharge } from '../cards/declined.ts'
 import { mayProve } from '../cards/number.ts'
+import { beginTry, tryRefusal } from '../cards/shared-limits.ts'
 import { isLiveCard, parseStoredCard } from '../cards/stored.ts'
 import { countCardAttempt, requireVelocity } from '../cards/velocity.ts'
 import { redeemWrites } from '../coupons/redeem.ts'
@@ -13,9 +14,10 @@ import { ConditionFailed, type Item, type Write } from '../table/table.ts'
 import { newPurchase, type Order, type Purchase } from './purchase.ts'
 import { renewalUnchanged } from './renewal.ts'
 
-/** Indexes of the checks of the card and of its owner's choice in the transaction. */
+/** Indexes of the checks of the card and of its owner's choice, or of the counts of a sign-up, in the transaction. */
 const CARD = 2
 const DEFAULT_CARD = 3
+const TRIES = 3
 
 /**
  * Stores a purchase and takes the account's only purchase slot (`openPurchase`) in one transaction, so that
@@ -32,13 +34,15 @@ export async function beginPurchase(
   key?: RequestKey,
 ): Promise<Purchase | undefined> {
   const { purchase, item } = newPurchase(deps, order, account.email)
-  if (purchase.kind !== 'signup') requireVelocity(account.chargeDeclinesMs ?? [], purchase.createdAtMs)
+  const isSignup = purchase.kind === 'signup'
+  if (!isSignup) requireVelocity(account.chargeDeclinesMs ?? [], purchase.createdAtMs)
+  const tries = beginTry(account, purchase.createdAtMs)
   try {
     await deps.table.transact([
       takePurchaseSlot(account, purchase),
       { put: item },
       cardUsable(purchase),
-      ...(purchase.kind === 'signup' ? [] : [stillDefault(purchase)]),
+      ...(isSignup ? tries : [stillDefault(purchase)]),
       ...(order.coupon ? redeemWrites(order.coupon, purchase) : []),
       ...(key ? [storeRequestKey(deps, purchase.accountId, key, purchase.id)] : []),
     ])
@@ -47,8 +51,10 @@ export async function beginPurchase(
     if (!(error instanceof ConditionFailed)) throw error
     const profile = error.failed.get(0)
     if (profile) requireActive(parseProfile(profile))
-    const isSameCard = purchase.kind === 'signup' || !error.failed.has(DEFAULT_CARD)
+    const isSameCard = isSignup || !error.failed.has(DEFAULT_CARD)
     if (!profile && isSameCard && error.failed.has(CARD)) throw refusedCard(purchase, error.failed.get(CARD))
+    const refusal = !profile && isSignup ? tryRefusal(error, TRIES, tries, purchase.createdAtMs) : undefined
+    if (refusal) throw refusal
     return undefined
   }
 }

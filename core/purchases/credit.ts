@@ -2,6 +2,7 @@ import type { Profile } from '../account/account.ts'
 import { listChange } from '../account/listed.ts'
 import { markPaid } from '../cards/declined.ts'
 import { keepCard } from '../cards/keep-card.ts'
+import { provedNumber } from '../cards/shared-limits.ts'
 import { announce } from '../events/outbox.ts'
 import { expiryAfterDays, ledgerWrites, type NewEntry } from '../ledger/entry.ts'
 import { priceText, unitsText } from '../notifications/amounts.ts'
@@ -73,6 +74,7 @@ export async function creditPurchase(
       ...paid.writes,
       ...monthlyDue(accountId, planOf(purchase), nowMs),
       ...markPaid(accountId, card),
+      ...(purchase.kind === 'signup' ? provedNumber(purchase) : []),
       announce(deps, accountId, 'purchase.credited', { ...soldOf(purchase), keptUnits: unitsKept(paid) }),
     ]
   })

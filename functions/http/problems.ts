@@ -256,7 +256,7 @@ export const problems: Record<ErrorCode, Problem> = {
     status: 429,
     title: 'Too many card attempts',
     detail:
-      'You can try new cards 3 times an hour and 10 times a day, and so often a card on file can be declined. Try again after the time in Retry-After.',
+      'Cards were tried too often: an account can try new cards 3 times an hour and 10 times a day, and so often a card on file can be declined. Try again after the time in Retry-After.',
   },
   card_pending: {
     status: 409,

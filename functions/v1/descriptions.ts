@@ -154,7 +154,7 @@ export const descriptions = {
     '`invalid_code`. A code that has worked is answered 200 again until it expires, and for an hour in any case, and does',
     'nothing more.',
     '',
-    '- The code of a registration confirms the address, and grants a trial of 100 units, once per account.',
+    '- The code of a registration confirms the address, and grants a trial of 100 units, once a year for each mailbox.',
     '- The code of a change of address makes the new address the one of the account. 409 `email_taken`: another account',
     'has proved the new address meanwhile. An account that never proved it loses it.',
     '',

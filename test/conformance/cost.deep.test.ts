@@ -686,9 +686,9 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     200,
     async () => verify(app, await withCards(0), 'pm_card_visa'),
     {
-      dynamodb: { Query: 2, TransactWriteItems: 3, UpdateItem: 1, GetItem: 2, DeleteItem: 1 },
+      dynamodb: { Query: 2, TransactWriteItems: 4, GetItem: 2, DeleteItem: 1 },
       readUnits: 4,
-      writeUnits: 31,
+      writeUnits: 42,
       stripe: { 'POST /v1/customers': 1, 'POST /v1/customers/*': 2, ...PROVED },
     },
   ],
@@ -699,9 +699,9 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     200,
     async () => verify(app, await withCards(1), 'pm_card_mastercard'),
     {
-      dynamodb: { Query: 2, TransactWriteItems: 2, UpdateItem: 1, GetItem: 2, DeleteItem: 1 },
+      dynamodb: { Query: 2, TransactWriteItems: 3, GetItem: 2, DeleteItem: 1 },
       readUnits: 4,
-      writeUnits: 20,
+      writeUnits: 29,
       stripe: PROVED,
     },
   ],
@@ -710,9 +710,9 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     402,
     async () => verify(app, await withCards(1), 'pm_card_chargeDeclined'),
     {
-      dynamodb: { Query: 2, GetItem: 2, TransactWriteItems: 2, UpdateItem: 1 },
+      dynamodb: { Query: 2, GetItem: 2, TransactWriteItems: 3 },
       readUnits: 4,
-      writeUnits: 15,
+      writeUnits: 22,
       stripe: CANCELED,
     },
   ],
@@ -721,9 +721,9 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     402,
     async () => verify(app, await withCards(1), 'pm_card_authenticationRequired'),
     {
-      dynamodb: { Query: 1, GetItem: 1, TransactWriteItems: 1, UpdateItem: 1 },
+      dynamodb: { Query: 1, GetItem: 1, TransactWriteItems: 2 },
       readUnits: 2,
-      writeUnits: 8,
+      writeUnits: 15,
       stripe: CONFIRMED,
     },
   ],
@@ -804,9 +804,9 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return app.request('PUT', '/v1/user/card', { token, json })
     },
     {
-      dynamodb: { Query: 2, TransactWriteItems: 2, UpdateItem: 1, GetItem: 2, DeleteItem: 1 },
+      dynamodb: { Query: 2, TransactWriteItems: 3, GetItem: 2, DeleteItem: 1 },
       readUnits: 4,
-      writeUnits: 25,
+      writeUnits: 34,
       stripe: { ...PROVED, 'POST /v1/customers/*': 1 },
     },
   ],
@@ -861,7 +861,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { GetItem: 3, Query: 1, TransactWriteItems: 2 },
       readUnits: 4,
-      writeUnits: 15,
+      writeUnits: 17,
       stripe: {
         'GET /v1/payment_intents/*': 1,
         'GET /v1/payment_methods/*': 1,
@@ -912,7 +912,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 3, GetItem: 7, TransactWriteItems: 5, UpdateItem: 2 },
       readUnits: 10,
-      writeUnits: 60,
+      writeUnits: 70,
       stripe: {
         'POST /v1/customers': 1,
         'POST /v1/customers/*': 2,
@@ -928,7 +928,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 2, GetItem: 5, TransactWriteItems: 3 },
       readUnits: 7,
-      writeUnits: 22,
+      writeUnits: 28,
       stripe: CANCELED,
     },
   ],
@@ -939,7 +939,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 2, GetItem: 4, TransactWriteItems: 3, UpdateItem: 2 },
       readUnits: 6,
-      writeUnits: 39,
+      writeUnits: 41,
       stripe: CONFIRMED,
     },
   ],
@@ -950,7 +950,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 2, GetItem: 3, TransactWriteItems: 3, UpdateItem: 2 },
       readUnits: 5,
-      writeUnits: 37,
+      writeUnits: 39,
       stripe: CONFIRMED,
     },
   ],
@@ -961,7 +961,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 2, GetItem: 4, TransactWriteItems: 3, UpdateItem: 2 },
       readUnits: 6,
-      writeUnits: 39,
+      writeUnits: 41,
       stripe: CONFIRMED,
     },
   ],
@@ -998,7 +998,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 2, GetItem: 3, TransactWriteItems: 3 },
       readUnits: 5,
-      writeUnits: 26,
+      writeUnits: 28,
       stripe: CANCELED,
     },
   ],
@@ -1145,8 +1145,8 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return deliver(app, newEvent('refund.created', made))
     },
     {
-      dynamodb: { GetItem: 8, Query: 2, TransactWriteItems: 2 },
-      readUnits: 10,
+      dynamodb: { GetItem: 9, Query: 2, TransactWriteItems: 2 },
+      readUnits: 11,
       writeUnits: 23,
       stripe: { 'GET /v1/refunds/*': 1, 'GET /v1/payment_intents/*': 1, 'GET /v1/charges/*': 1 },
     },
@@ -1417,7 +1417,7 @@ describe('jobs', () => {
         // One read and two writes of these are for the budget of calls to Stripe.
         dynamodb: { Query: 10, GetItem: 4, PutItem: 2, DeleteItem: 1, TransactWriteItems: 3, UpdateItem: 3 },
         readUnits: 10,
-        writeUnits: 48,
+        writeUnits: 50,
         stripe: CONFIRMED,
       },
     ],

@@ -17,6 +17,7 @@ import { type Fixtures, openFixtures } from './fixtures.ts'
 import { operators, operatorToken } from './operators.ts'
 import { newPerson, type Person, type SignedInPerson } from './people.ts'
 import { sendRaw, type TestAnswer } from './send.ts'
+import { forgetSharedTries } from './shared-tries.ts'
 import { shortWays } from './short-ways.ts'
 
 /** A request of a test, with at most one of `json`, `form` and `body`; `body` is sent unchanged. */
@@ -150,14 +151,16 @@ export async function startApp() {
   await startAfresh()
   Object.assign(process.env, stack.env)
   let hasRunJobs = false
-  // How late it is does not depend on the tests before, nor do the calls to Stripe that jobs may make now: their
-  // times are reserved, and would be in the future of the next test.
+  // How late it is does not depend on the tests before, nor do the calls to Stripe that jobs may make now, whose times
+  // are reserved and would be in the future of the next test, and the cards that may be tried.
   afterEach(async () => {
     vi.setSystemTime(START)
-    if (!hasRunJobs) return
-    hasRunJobs = false
     const { table } = await allPorts()
-    await table.transact([{ remove: keys.callBudget('stripe') }])
+    await table.transact([
+      ...(hasRunJobs ? [{ remove: keys.callBudget('stripe') }] : []),
+      ...forgetSharedTries(Date.now()),
+    ])
+    hasRunJobs = false
   })
   afterAll(() => void vi.useRealTimers())
 
