@@ -598,6 +598,8 @@ export interface PaymentEvent {
   objectId: string | undefined
   /** The object's customer at the time of the event. */
   customerId: string | undefined
+  /** The object's metadata at the time of the event. */
+  metadata: Readonly<Record<string, string>>
   /** The object's customer before the change, such as that of a card that has been detached. */
   previousCustomerId: string | undefined
 }

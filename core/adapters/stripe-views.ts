@@ -324,10 +324,16 @@ const idOrNone = (reference: string | { id: string } | null | undefined): string
 
 const textOrNone = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
 
+/** The members of an object that are texts. */
+const textsIn = (value: unknown): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(Object(value)).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  )
+
 /** The event without the state of its object at that time, on purpose: the domain reads the object again. */
 export function eventOf(event: Stripe.Event): PaymentEvent {
   const { object, previous_attributes: previous } = event.data as unknown as {
-    object: { object?: unknown; id?: unknown; customer?: unknown }
+    object: { object?: unknown; id?: unknown; customer?: unknown; metadata?: unknown }
     previous_attributes?: { customer?: unknown }
   }
   return {
@@ -339,6 +345,7 @@ export function eventOf(event: Stripe.Event): PaymentEvent {
     objectKind: textOrNone(object.object),
     objectId: textOrNone(object.id),
     customerId: textOrNone(object.customer),
+    metadata: textsIn(object.metadata),
     previousCustomerId: textOrNone(previous?.customer),
   }
 }

@@ -125,7 +125,9 @@ export const holdPayment = (
 })
 
 /** The hold that a payment was made for, according to its metadata; undefined for other payments. */
-export function holdOf(payment: Payment): { accountId: string; holdId: string } | undefined {
+export function holdOf(
+  payment: Pick<Payment, 'metadata'>,
+): { accountId: string; holdId: string } | undefined {
   const { account = '', purchase = '' } = payment.metadata
   const holdId = /^hold_([0-9a-f]{24})$/.exec(purchase)?.[1]
   return holdId && /^[0-9a-f]{24}$/.test(account) ? { accountId: account, holdId } : undefined

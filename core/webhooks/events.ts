@@ -1,13 +1,13 @@
 import { absentObject, isAbsentObject } from '../cards/absence.ts'
 import { ownerOf, syncCustomer } from '../cards/customer.ts'
-import type { Hold } from '../cards/hold.ts'
+import { type Hold, hasEnded, holdOf, parseHold } from '../cards/hold.ts'
 import { applyFraudReport, fraudReportOf, isFraudDispute, warningNews } from '../cards/report-fraud.ts'
 import { releaseHold, settleHold } from '../cards/settle.ts'
 import { syncCard } from '../cards/sync.ts'
 import { DomainError } from '../errors.ts'
 import type { Charge, Deps, MoneyDeps, Payment, PaymentEvent } from '../ports.ts'
 import { finishPurchase } from '../purchases/credit.ts'
-import { ownerOfPayment } from '../purchases/payment-owner.ts'
+import { ownerOfPayment, recordedPurchase } from '../purchases/payment-owner.ts'
 import type { Purchase } from '../purchases/purchase.ts'
 import { applyReversal } from '../purchases/reversal.ts'
 import { settlePurchase } from '../purchases/settle.ts'
@@ -18,7 +18,7 @@ import { LEASE_MS } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
 import { writeUnlessDone } from '../table/write-all.ts'
 import { isAbsentForGood, noteAbsence, UNDELIVERED_MS } from './absent-events.ts'
-import type { ObjectKind } from './event-types.ts'
+import { type ObjectKind, subscribedEvents } from './event-types.ts'
 
 /** Does an event's work, and writes `eventDone` in the same transaction. */
 type EventHandler = (deps: MoneyDeps, event: PaymentEvent, eventDone: Write[]) => Promise<void>
@@ -37,8 +37,8 @@ const WORK_BY_KIND: Record<ObjectKind, EventHandler> = {
 /** The same handlers, to look up any string. Events of other kinds are answered 200 and change nothing. */
 const HANDLERS: ReadonlyMap<string | undefined, EventHandler> = new Map(Object.entries(WORK_BY_KIND))
 
-/** Events of a charge that are ignored, because the payment has an event of its own for the same change. */
-const COVERED_BY_PAYMENT = new Set(['charge.succeeded', 'charge.failed', 'charge.captured', 'charge.expired'])
+/** An endpoint may be subscribed to more: another event says the same of the payment, or nothing. */
+const subscribed = new Set(subscribedEvents)
 
 /**
  * Receives an event from the provider. Neither its content nor the order of events is trusted: the event
@@ -121,7 +121,7 @@ const isOurs = (deps: MoneyDeps, event: PaymentEvent): boolean =>
 /** Does an event's work, unless it is done already. @returns whether there was work to do. */
 async function processEvent(deps: MoneyDeps, event: PaymentEvent): Promise<boolean> {
   const work = HANDLERS.get(event.objectKind)
-  if (!work || event.objectId === undefined || COVERED_BY_PAYMENT.has(event.type)) return false
+  if (!work || event.objectId === undefined || !subscribed.has(event.type)) return false
   if (await deps.table.get(doneKey(event))) return false
   try {
     await work(deps, event, eventDoneWrites(deps, event))
@@ -132,7 +132,25 @@ async function processEvent(deps: MoneyDeps, event: PaymentEvent): Promise<boole
   return true
 }
 
+/** What the request that ends a purchase or a verification causes itself. Neither holds nor takes money. */
+const BY_OURSELVES: readonly string[] = ['payment_intent.payment_failed', 'payment_intent.canceled']
+
+/**
+ * Whether the event is about a payment whose purchase or verification has ended without money: it ends only after the
+ * provider has confirmed that its payment is canceled, so nothing needs to be read or done.
+ */
+async function isOver(deps: MoneyDeps, { type, objectId = '', metadata }: PaymentEvent): Promise<boolean> {
+  if (!BY_OURSELVES.includes(type)) return false
+  const purchase = await recordedPurchase(deps, objectId)
+  if (purchase) return purchase.state === 'declined' || purchase.state === 'abandoned'
+  const named = metadata.stage === deps.webhooks.stage ? holdOf({ metadata }) : undefined
+  if (!named) return false
+  const item = await deps.table.get(keys.hold(named.accountId, named.holdId))
+  return item === undefined || hasEnded(parseHold(item))
+}
+
 async function paymentChanged(deps: MoneyDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
+  if (await isOver(deps, event)) return writeUnlessDone(deps, eventDone)
   const payment = await deps.payments.readPayment(event.objectId ?? '')
   if (!payment) throw absentObject()
   const owner = await ownerOfPayment(deps, payment)

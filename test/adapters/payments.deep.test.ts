@@ -404,6 +404,8 @@ describe('readEvent', () => {
       account: undefined,
       objectKind: 'payment_method',
       objectId: 'pm_1',
+      customerId: undefined,
+      metadata: {},
       previousCustomerId: 'cus_1',
     })
   })

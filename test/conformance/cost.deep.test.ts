@@ -884,7 +884,6 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       dynamodb: { GetItem: 3, PutItem: 1 },
       readUnits: 3,
       writeUnits: 1,
-      stripe: { 'GET /v1/payment_intents/*': 1 },
     },
   ],
   [
@@ -1288,6 +1287,21 @@ test('a consume costs the same with five alerts, and the crossing of one what th
     readUnits: 0,
     writeUnits: 1,
   })
+})
+
+test('a card that is declined costs three calls to Stripe, with all of its webhooks, and 12 are made for three tries', async () => {
+  const person = await app.signUp()
+  const made = []
+  for (const number of ['4000000000000002', '4000000000009995', '4000000000009987']) {
+    const card = await newCard(app, number)
+    app.resetCalls()
+    expect((await verify(app, person, card)).status).toBe(402)
+    await double.flushWebhooks()
+    made.push(app.calls().stripe)
+  }
+  // The customer is made with the first card, and its event is about its name and address.
+  const customer = { 'POST /v1/customers': 1, 'POST /v1/customers/*': 1, 'GET /v1/customers/*': 1 }
+  expect(made).toEqual([{ ...CANCELED, ...customer }, CANCELED, CANCELED])
 })
 
 test('the cost of every endpoint is listed', () => {

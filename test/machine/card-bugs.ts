@@ -97,11 +97,15 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
   {
     title: 'the webhook abandons a payment that its request is about to confirm',
     near: settleHold,
-    find: [
-      '{ payment, matches: isPayment(payment, hold, deps.paymentScope),',
-      'leased: isLeased(deps, hold),',
+    find: ['{ payment, matches: isPayment(payment, hold, deps.webhooks),', 'leased: isLeased(deps, hold),'],
+    put: ['{ payment, matches: isPayment(payment, hold, deps.webhooks),', 'leased: !deps,'],
+    // Of the types that we subscribe to, none comes while a payment waits to be confirmed.
+    more: [
+      {
+        find: 'if (!work || event.objectId === undefined || !subscribed.has(event.type)) return false',
+        put: 'if (!work || event.objectId === undefined) return false',
+      },
     ],
-    put: ['{ payment, matches: isPayment(payment, hold, deps.paymentScope),', 'leased: !deps,'],
     foundBy: meanwhile(flows.first, 'every event is delivered, including types without a subscription'),
   },
   {
@@ -184,8 +188,8 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
   },
   {
     title: 'a card that another account has misused is proved',
-    find: '[save, ...mayPayWith(cardFingerprint, accountId)]',
-    put: '[save]',
+    find: '[save, ...mayPayWith(cardFingerprint, accountId), ...tried]',
+    put: '[save, ...tried]',
     foundBy: unbroken(flows.misused, 'webhooks'),
   },
   {
@@ -253,8 +257,8 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
   {
     title: 'a payment method that Stripe does not know counts as a try',
     near: uncountCardAttempt,
-    find: 'if (!before || at < 0) return',
-    put: 'if (!before || at > -2) return',
+    find: 'if (!profile || !before || at < 0) return',
+    put: 'if (!profile || !before || at > -2) return',
     foundBy: (functions) => failuresOf([functions], unknownCards),
   },
   {

@@ -125,8 +125,8 @@ const ANNOUNCED_EACH_TIME = {
 
 /** No purchase looks at what other accounts have done with the card. */
 const buysWithBlocked = {
-  find: '[save, record, ...mayPayWith(cardFingerprint, accountId), ...wanted]',
-  put: '[save, record, ...wanted]',
+  find: '[save, record, ...mayPayWith(cardFingerprint, accountId), ...wanted, ...tried]',
+  put: '[save, record, ...wanted, ...tried]',
 }
 
 export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [

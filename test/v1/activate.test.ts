@@ -91,7 +91,9 @@ async function confirmedAtOnce(addresses: readonly string[]): Promise<string[]> 
 }
 
 const noticesOf = async (accountId: string) =>
-  (await (await app.ports()).table.list(keys.account(accountId), 'NOTICE#')).map(({ messageType }) => messageType)
+  (await (await app.ports()).table.list(keys.account(accountId), 'NOTICE#')).map(
+    ({ messageType }) => messageType,
+  )
 
 test('200: of accounts of one mailbox that confirm at once, one gets the trial; the others are told why not', async () => {
   const { username } = newPerson()
