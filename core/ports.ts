@@ -668,7 +668,7 @@ export interface Payments {
   /** Undefined for an unknown id, and for a payment method that is not a card. */
   readCard(paymentMethodId: string): Promise<PaymentCard | undefined>
   /** The fingerprint of what was sent for a card, a payment method or a ConfirmationToken; undefined for anything else. */
-  fingerprintOf(asked: string): Promise<string | undefined>
+  cardFingerprintOf(asked: string): Promise<string | undefined>
   /** All cards of the customer, newest first. Empty for a customer that does not exist. */
   listCards(customerId: string): Promise<PaymentCard[]>
   /** Attaching a card again to its own customer succeeds. The bank may decline to have the card attached. */

@@ -71,7 +71,7 @@ export function stripePayments({ secretKey, apiBase, timeoutMs = 8000 }: StripeC
     findCustomers: (accountId, email) => findCustomers(stripe, accountId, email),
     deleteCustomer: (id) => deleteCustomer(stripe, id),
     readCard: (id) => readCard(stripe, id),
-    fingerprintOf: (asked) => fingerprintOf(stripe, asked),
+    cardFingerprintOf: (asked) => cardFingerprintOf(stripe, asked),
     listCards: (customerId) => listCards(stripe, customerId),
     attachCard: (id, customerId) => attachCard(stripe, id, customerId),
     detachCard: (id) => detachCard(stripe, id),
@@ -305,7 +305,7 @@ async function readCard(stripe: Stripe, paymentMethodId: string): Promise<Paymen
   throw unexpected(answer)
 }
 
-async function fingerprintOf(stripe: Stripe, asked: string): Promise<string | undefined> {
+async function cardFingerprintOf(stripe: Stripe, asked: string): Promise<string | undefined> {
   if (!isConfirmationToken(asked)) return (await readCard(stripe, asked))?.fingerprint
   const token = isId(asked) ? await readToken(stripe, asked) : undefined
   return token?.payment_method_preview?.card?.fingerprint ?? undefined

@@ -51,6 +51,8 @@ export const actions = {
   'operator.service_revoked': 'The credential of a service was revoked',
   'operator.admin_key_added': 'A program got an admin key',
   'operator.admin_key_revoked': 'An admin key was revoked',
+  'operator.card_blocked': 'An operator blocked a card for every account',
+  'operator.card_unblocked': 'An operator let every account buy with a card again',
   'operator.coupon_added': 'An operator made a coupon',
   'operator.coupon_stopped': 'An operator stopped a coupon',
 } as const satisfies Record<string, string>

@@ -30,10 +30,10 @@ const LIMITS = {
   ],
 } satisfies Record<string, readonly { most: number; withinMs: number }[]>
 
-type Limited = keyof typeof LIMITS
+type Protected = keyof typeof LIMITS
 
 /** A count of a subject: the attribute of a window that is open at `atMs`. */
-const countsOf = (whats: readonly Limited[], atMs: number) =>
+const countsOf = (whats: readonly Protected[], atMs: number) =>
   whats.flatMap((what) =>
     LIMITS[what].map(({ most, withinMs }) => {
       const window = Math.floor(atMs / withinMs)
@@ -42,19 +42,19 @@ const countsOf = (whats: readonly Limited[], atMs: number) =>
   )
 
 /** The item of a subject's counts, which has the longest of their windows, and when it may go. */
-function itemOf(subject: string, whats: readonly Limited[], atMs: number) {
+function itemOf(subject: string, whats: readonly Protected[], atMs: number) {
   const longestMs = Math.max(...countsOf(whats, atMs).map(({ withinMs }) => withinMs))
   const window = Math.floor(atMs / longestMs)
   return { key: keys.limit(subject, window), ...ttlAt((window + 1) * longestMs + LIMIT_KEPT_MS) }
 }
 
-function added(subject: string, whats: readonly Limited[], atMs: number, count: 1 | -1) {
+function added(subject: string, whats: readonly Protected[], atMs: number, count: 1 | -1) {
   const { key, ttl } = itemOf(subject, whats, atMs)
   const adds = countsOf(whats, atMs).map(({ name }) => expr`${attr(name)} ${count}`)
   return { update: key, set: join([expr`SET #ttl = ${ttl} ADD `, join(adds, ', ')], '') }
 }
 
-function counted(subject: string, whats: readonly Limited[], atMs: number) {
+function counted(subject: string, whats: readonly Protected[], atMs: number) {
   const hasRoom = countsOf(whats, atMs).map(
     ({ name, most }) => expr`(attribute_not_exists(${attr(name)}) OR ${attr(name)} < ${most})`,
   )
@@ -62,7 +62,7 @@ function counted(subject: string, whats: readonly Limited[], atMs: number) {
 }
 
 /** @param found the item that has left no room */
-function refusal(found: Item | undefined, whats: readonly Limited[], atMs: number): DomainError {
+function refusal(found: Item | undefined, whats: readonly Protected[], atMs: number): DomainError {
   const full = countsOf(whats, atMs).filter(({ name, most }) => Number(found?.[name] ?? 0) >= most)
   const waitMs = Math.max(...full.map(({ endsMs }) => endsMs - atMs), 0)
   return new DomainError('too_many_cards_tried', {
@@ -77,7 +77,7 @@ function refusal(found: Item | undefined, whats: readonly Limited[], atMs: numbe
 type Owner = Pick<Profile, 'id' | 'mailbox'>
 
 /** An account that confirmed its address before its mailbox was kept stands for itself. */
-const mailboxOf = ({ id, mailbox = id }: Owner): string => mailbox
+const subjectOf = ({ id, mailbox = id }: Owner): string => mailbox
 const OF_MAILBOX = ['mailbox', 'requests'] as const
 
 /** All accounts without a card on file share one count. */
@@ -88,7 +88,7 @@ export const beginTry = (
   owner: Owner & { customer: { defaultCardId?: string | undefined } | undefined },
   nowMs: number,
 ): Write[] => [
-  counted(mailboxOf(owner), OF_MAILBOX, nowMs),
+  counted(subjectOf(owner), OF_MAILBOX, nowMs),
   ...(owner.customer?.defaultCardId === undefined ? [counted(DEPLOYMENT, ['strangers'], nowMs)] : []),
 ]
 
@@ -134,7 +134,7 @@ export const provedNumber = ({ cardFingerprint, createdAtMs }: Tried): Write[] =
 
 /** Takes back what a try that reached no bank was counted for. Its request still counts. */
 export async function uncountShared(deps: Deps<'table'>, owner: Owner, tried: Tried): Promise<void> {
-  const { update, set } = added(mailboxOf(owner), ['mailbox'], tried.createdAtMs, -1)
+  const { update, set } = added(subjectOf(owner), ['mailbox'], tried.createdAtMs, -1)
   await deps.table.update(update, set, expr`attribute_exists(pk)`).catch(ignoreRefusal)
   if (tried.cardFingerprint === undefined) return
   const number = added(fingerprintDigest(tried.cardFingerprint), ['number'], tried.createdAtMs, -1)

@@ -338,7 +338,7 @@ async function savePaymentOfHold(deps: MoneyDeps, hold: Hold, payment: Payment):
   const { id, paymentMethodId } = payment
   const { accountId, asked } = hold
   // A payment that is found in a list does not show it.
-  const cardFingerprint = payment.cardFingerprint ?? (await deps.payments.fingerprintOf(asked))
+  const cardFingerprint = payment.cardFingerprint ?? (await deps.payments.cardFingerprintOf(asked))
   const saved = {
     paymentId: id,
     cardId: paymentMethodId ?? hold.cardId,

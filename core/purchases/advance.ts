@@ -296,7 +296,7 @@ async function savePaymentOfPurchase(
 ): Promise<Purchase | 'not wanted' | { refusal: DomainError }> {
   const { accountId, id, kind, asked, amountCents } = purchase
   // A payment that is found in a list does not show it.
-  const cardFingerprint = payment.cardFingerprint ?? (await deps.payments.fingerprintOf(asked))
+  const cardFingerprint = payment.cardFingerprint ?? (await deps.payments.cardFingerprintOf(asked))
   const saved = {
     paymentId: payment.id,
     cardId: payment.paymentMethodId ?? asked,

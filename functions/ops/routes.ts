@@ -2,6 +2,7 @@ import { place } from '../http/route.ts'
 import { access } from './rows/access.ts'
 import { adminKeys } from './rows/admin-keys.ts'
 import { audit } from './rows/audit.ts'
+import { blocks } from './rows/blocks.ts'
 import { eventEndpoints } from './rows/event-endpoints.ts'
 import { importing } from './rows/import.ts'
 import { money } from './rows/money.ts'
@@ -21,5 +22,6 @@ export const ops = place('ops', {
   ...importing,
   ...reports,
   ...money,
+  ...blocks,
   ...eventEndpoints,
 })

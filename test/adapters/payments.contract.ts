@@ -222,7 +222,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         })
         expect(card.expMonth).toBeGreaterThan(0)
         expect(await payments.readCard(card.id)).toEqual(card)
-        expect(await payments.fingerprintOf(card.id)).toBe(card.fingerprint)
+        expect(await payments.cardFingerprintOf(card.id)).toBe(card.fingerprint)
       })
 
       test.each([
@@ -243,7 +243,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         async (id) => {
           const customer = await newCustomer(subject)
           expect(await payments.readCard(id)).toBeUndefined()
-          expect(await payments.fingerprintOf(id)).toBeUndefined()
+          expect(await payments.cardFingerprintOf(id)).toBeUndefined()
           expect(await payments.attachCard(id, customer.id)).toEqual(unusable)
           await payments.detachCard(id)
           const hold = payments.createPayment({
@@ -511,8 +511,8 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
       test('a ConfirmationToken pays once, and its card is then the customer’s', async () => {
         const { id } = await newCustomer(subject)
         const token = await newToken(subject)
-        expect(await payments.fingerprintOf(token)).toMatch(/^\w+$/)
-        expect(await payments.fingerprintOf('ctoken_neverwas')).toBeUndefined()
+        expect(await payments.cardFingerprintOf(token)).toMatch(/^\w+$/)
+        expect(await payments.cardFingerprintOf('ctoken_neverwas')).toBeUndefined()
         const same = {
           metadata: { account: 'a', purchase: 'p', stage: 'test' },
           idempotencyKey: randomUUID(),

@@ -37,6 +37,16 @@ export const OPERATOR_COSTS: [route: string, Cost][] = [
     'POST /ops/admin/coupons/{code}/stop',
     { dynamodb: { GetItem: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 4 },
   ],
+  ['GET /ops/read/blocked-cards', { dynamodb: { Query: 1 }, readUnits: 0.5, writeUnits: 0 }],
+  [
+    'POST /ops/admin/blocked-cards',
+    { dynamodb: { GetItem: 2, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 5 },
+  ],
+  // The reports are marked as withdrawn before the accounts follow.
+  [
+    'POST /ops/admin/blocked-cards/unblock',
+    { dynamodb: { GetItem: 2, PutItem: 1, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 6 },
+  ],
   ['GET /ops/read/services', { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }],
   ['POST /ops/admin/services', { dynamodb: { TransactWriteItems: 1 }, readUnits: 0, writeUnits: 6 }],
   [
@@ -126,7 +136,7 @@ export const OPERATOR_COSTS: [route: string, Cost][] = [
     {
       dynamodb: { GetItem: 3, TransactWriteItems: 1 },
       readUnits: 3,
-      writeUnits: 35,
+      writeUnits: 37,
       stripe: { 'GET /v1/customers/*': 1, 'GET /v1/customers/*/payment_methods': 1 },
     },
   ],
@@ -152,8 +162,8 @@ export const OPERATOR_COSTS: [route: string, Cost][] = [
   [
     'POST /ops/support/accounts/{id}/purchases/{purchase}/refund',
     {
-      dynamodb: { GetItem: 8, Query: 2, TransactWriteItems: 3, UpdateItem: 2 },
-      readUnits: 10,
+      dynamodb: { GetItem: 9, Query: 2, TransactWriteItems: 3, UpdateItem: 2 },
+      readUnits: 11,
       writeUnits: 35,
       stripe: { 'GET /v1/charges/*': 1, 'GET /v1/payment_intents/*': 1, 'POST /v1/refunds': 1 },
     },

@@ -1,4 +1,5 @@
 import { TOTP } from 'otpauth'
+import { blockCard } from '../../core/cards/blocks.ts'
 import { recoveryLinkCode } from '../../core/notifications/recovery-link.ts'
 import { renewalLinkCode } from '../../core/notifications/renewal-link.ts'
 import { defaultCatalogue } from '../../core/purchases/catalogue.ts'
@@ -365,6 +366,15 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
   'ops.removeOperator': async (app, { accountId, username }) => {
     await makeOperator(app, accountId, 'support')
     return { path: { name: username }, body: { reason: 'leaves' } }
+  },
+  'ops.listBlockedCards': () => ({}),
+  'ops.blockCard': (_, { accountId }) => ({
+    body: { fingerprint: `stolen${accountId}`, reason: 'tested with stolen numbers' },
+  }),
+  'ops.unblockCard': async (app, { accountId }) => {
+    const fingerprint = `cleared${accountId}`
+    await blockCard(await app.ports(), { fingerprint }, 'tested')
+    return { body: { fingerprint, reason: 'the holder has shown that it is theirs' } }
   },
   'ops.addService': () => ({ body: { name: newServiceName(), reason: 'a gateway' } }),
   'ops.revokeService': async (app) => {

@@ -1,6 +1,7 @@
 import { accessCommands } from './access.ts'
 import { adminKeyCommands } from './admin-keys.ts'
 import { auditCommands } from './audit.ts'
+import { blockCommands } from './blocks.ts'
 import type { Commands } from './command.ts'
 import { eventEndpointCommands } from './event-endpoints.ts'
 import { importCommands } from './import.ts'
@@ -20,6 +21,7 @@ export const commands: Commands = {
   ...serviceCommands,
   ...adminKeyCommands,
   ...moneyCommands,
+  ...blockCommands,
   ...importCommands,
   ...eventEndpointCommands,
 }

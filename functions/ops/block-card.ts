@@ -1,0 +1,9 @@
+import { blockCard } from '../../core/cards/blocks.ts'
+import { blockedCardShape } from '../http/block-shapes.ts'
+import { endpoint } from '../http/endpoint.ts'
+import { ops } from './routes.ts'
+
+export const handler = endpoint(ops.blockCard, async ({ body, deps }) => {
+  const { reason, ...named } = body
+  return blockedCardShape(await blockCard(deps, named, reason))
+})
