@@ -25,6 +25,7 @@ export interface Ports {
   deployment: Deployment
   passkeys: Passkeys
   passwordHashes: PasswordHashes
+  mailDomains: MailDomains
   payments: Payments
   paymentScope: PaymentScope
   webhookSecrets: WebhookSecrets
@@ -273,6 +274,12 @@ export interface Passkeys {
     challenge: string,
     stored: PasskeyKey,
   ): Promise<Pick<PasskeyKey, 'counter' | 'synced'> | undefined>
+}
+
+/** What is known of domains of mail. It works in this process. */
+export interface MailDomains {
+  /** Whether a domain (lower case, ASCII) gives mailboxes to anybody for a moment. */
+  isDisposable(domain: string): Promise<boolean>
 }
 
 /** Verifies passwords against hashes that another system has made. It works in this process, and takes up to seconds. */

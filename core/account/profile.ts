@@ -15,6 +15,7 @@ import { type Account, parseProfile, requireActive, type SessionCaller } from '.
 import { changeSession } from './change.ts'
 import { customerDetailsDue } from './customer-due.ts'
 import { emailKey, usernameKey } from './fields.ts'
+import { requireMailDomain } from './mail-domains.ts'
 
 export async function setName(deps: Deps<'table'>, account: Account, name: string): Promise<void> {
   const set = [expr`SET #name = ${name}, #updatedAtMs = ${deps.clock.nowMs()}`]
@@ -75,10 +76,11 @@ export interface WantedNames {
  * a mail about the request and stays until the code mailed to the new address is confirmed. Only then does
  * anybody learn whether the new address is taken.
  * @returns the account after the change.
- * @throws DomainError `username_taken`, `email_taken` (unconfirmed accounts), `too_many_changes`, `conflict`
+ * @throws DomainError `invalid_request` for a domain of mail that is blocked; `username_taken`, `email_taken`
+ *   (unconfirmed accounts), `too_many_changes`, `conflict`
  */
 export function renameAccount(
-  deps: Deps<'table' | 'mail' | 'keyring'>,
+  deps: Deps<'table' | 'mail' | 'keyring' | 'mailDomains'>,
   caller: SessionCaller,
   wanted: WantedNames,
 ): Promise<Account> {
@@ -86,10 +88,12 @@ export function renameAccount(
 }
 
 async function renameOnce(
-  deps: Deps<'table' | 'mail' | 'keyring'>,
+  deps: Deps<'table' | 'mail' | 'keyring' | 'mailDomains'>,
   { account, sessionId }: SessionCaller,
   wanted: WantedNames,
 ): Promise<Account> {
+  const { email } = wanted
+  if (email !== undefined && !hasAddress(account, email)) await requireMailDomain(deps, email)
   const username = wanted.username ?? account.username
   const isNewUsername = usernameKey(username) !== usernameKey(account.username)
   const address = emailChange(deps, { ...account, username }, wanted.email ?? account.email)

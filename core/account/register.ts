@@ -16,6 +16,7 @@ import { ConditionFailed, type Item, ignoreRefusal, type Write } from '../table/
 import { DAY_MS, HOUR_MS, MINUTE_MS, REPEAT_MS } from '../time.ts'
 import { type Account, type Profile, parseProfile } from './account.ts'
 import { emailKey, usernameKey } from './fields.ts'
+import { requireMailDomain } from './mail-domains.ts'
 import { newAccount } from './new-account.ts'
 
 /** After this time the sweep removes an unfinished registration, and its names are free again. */
@@ -27,7 +28,7 @@ const RESUME_MS = PENDING_MS - 10 * MINUTE_MS
 /** An account whose address nobody confirms for this long is removed, and its names are free again. */
 export const UNCONFIRMED_MS = 7 * DAY_MS
 
-export type RegisterDeps = Deps<'table' | 'identity' | 'keyring' | 'mail'>
+export type RegisterDeps = Deps<'table' | 'identity' | 'keyring' | 'mail' | 'mailDomains'>
 
 export interface Registration {
   username: string
@@ -45,10 +46,12 @@ const absent = expr`attribute_not_exists(pk)`
  * One transaction takes the names and stores the account as `pending`. Then the password vault creates its
  * user, and the account becomes active. A crash leaves a pending account, which only the same request can
  * resume. For an hour, the same request is answered with the account that it has made.
- * @throws DomainError `username_taken`, `email_taken`, `password_refused`; `password_locked` for a repeat with wrong
- *   passwords; `too_many_requests` if the mailbox has had its accounts for the day
+ * @throws DomainError `invalid_request` for a domain of mail that is blocked; `username_taken`, `email_taken`,
+ *   `password_refused`; `password_locked` for a repeat with wrong
+ *   passwords
  */
 export async function registerAccount(deps: RegisterDeps, input: Registration): Promise<Account> {
+  await requireMailDomain(deps, input.email)
   const profile = await reserve(deps, input)
   if (profile.status === 'active') return { ...profile, quota: undefined, customer: undefined }
   try {

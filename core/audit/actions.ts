@@ -53,6 +53,7 @@ export const actions = {
   'operator.admin_key_revoked': 'An admin key was revoked',
   'operator.card_blocked': 'An operator blocked a card for every account',
   'operator.card_unblocked': 'An operator let every account buy with a card again',
+  'operator.mail_domain_ruled': 'An operator blocked or allowed a domain of mail, or left it to the list',
   'operator.coupon_added': 'An operator made a coupon',
   'operator.coupon_stopped': 'An operator stopped a coupon',
 } as const satisfies Record<string, string>

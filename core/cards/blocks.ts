@@ -1,4 +1,4 @@
-import { auditWrites, type Facts } from '../audit/entry.ts'
+import { auditWrites } from '../audit/entry.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { msKey } from '../table/keys.ts'
@@ -14,44 +14,38 @@ import {
 import { writeReport } from './report-fraud.ts'
 import { readStoredCard } from './sync.ts'
 
-/** How an operator names the number of a card: by Stripe's fingerprint, by a card of an account, or as a list shows it. */
-export interface NamedCard {
-  digest?: string | undefined
-  fingerprint?: string | undefined
-  account?: string | undefined
-  card?: string | undefined
-}
+/** The digest of a list is longer than any fingerprint of Stripe. */
+const DIGEST = /^[\w-]{24}$/
 
-/** @throws DomainError `invalid_request` unless the number is named in one way; `not_found` for an unknown card */
-async function digestOfNamed(deps: Deps<'table'>, named: NamedCard): Promise<string> {
-  const { digest, fingerprint, account, card } = named
-  const ways = [digest, fingerprint, account ?? card].filter((way) => way !== undefined)
-  if (ways.length !== 1 || (account === undefined) !== (card === undefined)) {
-    const message = 'name the card by digest, by fingerprint, or by account and card'
-    throw new DomainError('invalid_request', { fields: [{ field: 'fingerprint', message }] })
-  }
-  if (digest !== undefined) return digest
-  if (fingerprint !== undefined) return fingerprintDigest(fingerprint)
-  const stored = await readStoredCard(deps, account ?? '', card ?? '')
+/**
+ * The number that an operator names: by Stripe's fingerprint, by an account and its card (`<account>/<pm_…>`), or by the
+ * digest that a list shows.
+ * @throws DomainError `not_found` for a card that the account does not have
+ */
+async function namedNumber(
+  deps: Deps<'table'>,
+  named: string,
+): Promise<{ digest: string; accountId: string | undefined }> {
+  const [accountId = '', cardId] = named.split('/')
+  if (cardId === undefined)
+    return { digest: DIGEST.test(named) ? named : fingerprintDigest(named), accountId: undefined }
+  const stored = await readStoredCard(deps, accountId, cardId)
   if (stored?.card?.fingerprint === undefined) throw new DomainError('not_found')
-  return fingerprintDigest(stored.card.fingerprint)
+  return { digest: fingerprintDigest(stored.card.fingerprint), accountId }
 }
-
-/** What the audit log says of the card. */
-const factsOf = ({ digest }: Fingerprint, named: NamedCard): Facts => ({ card: digest, ofCard: named.card })
 
 /**
  * Blocks the number of a card for every account until an operator unblocks it. One that an operator has blocked stays
  * as it is.
- * @throws DomainError `invalid_request`, `not_found`, `conflict`
+ * @throws DomainError `not_found`, `conflict`
  */
-export async function blockCard(deps: Deps<'table'>, named: NamedCard, reason: string): Promise<Fingerprint> {
-  const digest = await digestOfNamed(deps, named)
+export async function blockCard(deps: Deps<'table'>, named: string, reason: string): Promise<Fingerprint> {
+  const { digest, accountId } = await namedNumber(deps, named)
   return retryRaces(deps, async () => {
     const before = await readFingerprint(deps, digest)
     if (before.orderedAtMs !== undefined) return before
     const nowMs = deps.clock.nowMs()
-    const audited = { accountId: named.account, reason, after: factsOf(before, named) }
+    const audited = { accountId, reason, after: { card: digest } }
     await writeAll(deps, [
       fingerprintWrite(before, { ...before, orderedAtMs: nowMs }, nowMs),
       ...auditWrites(deps, { action: 'operator.card_blocked', ...audited }),
@@ -64,14 +58,14 @@ export async function blockCard(deps: Deps<'table'>, named: NamedCard, reason: s
  * Lets a card buy again, for every account: withdraws the reports of fraud for good, an operator's own order, and what
  * keeps others from paying because an account owes. That account still owes. First the reports are marked as withdrawn,
  * then each account follows, and last the number is free, so that a repeat resumes what ended early.
- * @throws DomainError `invalid_request`, `not_found`, `conflict`; `temporarily_unavailable` while Stripe is down
+ * @throws DomainError `not_found`, `conflict`; `temporarily_unavailable` while Stripe is down
  */
 export async function unblockCard(
   deps: Deps<'table' | 'payments'>,
-  named: NamedCard,
+  named: string,
   reason: string,
 ): Promise<Fingerprint> {
-  const digest = await digestOfNamed(deps, named)
+  const { digest, accountId } = await namedNumber(deps, named)
   return retryRaces(deps, async () => {
     const before = await readFingerprint(deps, digest)
     const reports = Object.entries(before.reports ?? {})
@@ -80,12 +74,12 @@ export async function unblockCard(
     const withdrawn = [...new Set([...(before.withdrawn ?? []), ...reports.map(([charge]) => charge)])]
     const marked = { ...before, withdrawn }
     await writeAll(deps, [fingerprintWrite(before, marked, nowMs)])
-    for (const [chargeId, { accountId }] of reports) {
+    for (const [chargeId, { accountId: reported }] of reports) {
       const charge = await deps.payments.readCharge(chargeId)
-      if (charge) await writeReport(deps, accountId, charge, { chargeId, reason: undefined })
+      if (charge) await writeReport(deps, reported, charge, { chargeId, reason: undefined })
     }
     const { reports: _, orderedAtMs, debtors, blockedAtMs, ...free } = marked
-    const audited = { accountId: named.account, reason, before: factsOf(before, named) }
+    const audited = { accountId, reason, before: { card: digest } }
     await writeAll(deps, [
       fingerprintWrite({ ...before, version: before.version + 1 }, free, nowMs),
       ...auditWrites(deps, { action: 'operator.card_unblocked', ...audited }),

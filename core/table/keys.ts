@@ -59,6 +59,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | admin key look-up | ADMINKEY#<hash>        | #ADMINKEY                          | the name and the role of a live admin key                        | until revoked                                     |
  * | plans now         | PLANS                  | #CURRENT                           | the plans that are sold now; without it the deployed file counts | for good                                          |
  * | plans             | PLANS                  | VERSION#<n>                        | each version of the plans, who applied it and why: append-only   | for good                                          |
+ * | mail domain       | MAILDOMAINS            | DOMAIN#<domain>                    | whether operators block or allow addresses of a domain           | until an operator decides otherwise               |
  * | totals of a day   | TOTALS                 | DAY#<day>#<shard>                  | what all accounts did on a day, in parts                         | for good                                          |
  * | coupon            | COUPONS                | COUPON#<code>                      | what a coupon gives, and how often it was redeemed               | for good                                          |
  * | card fingerprint  | FINGERPRINT#<digest>   | #FINGERPRINT                       | whether a card's number is blocked for all accounts, and who owes for payments with it | for good                    |
@@ -116,6 +117,9 @@ export const paymentKey = (paymentId: string): Key => ({ pk: `PAYMENT#${paymentI
  * an import brings an erased person back. Outside `keys` too.
  */
 export const importKey = (mac: string): Key => ({ pk: `IMPORT#${mac}`, sk: '#IMPORT' })
+/** What operators have decided about a domain of mail, which is checked to be one. Outside `keys` too. */
+export const mailDomainKey = (domain: string): Key => ({ pk: 'MAILDOMAINS', sk: `DOMAIN#${domain}` })
+
 /** What is known of a card's number in all accounts, by a digest of its fingerprint. Outside `keys` too. */
 export const fingerprintKey = (digest: string): Key => ({ pk: `FINGERPRINT#${digest}`, sk: '#FINGERPRINT' })
 

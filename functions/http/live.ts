@@ -155,6 +155,9 @@ const adapters: Adapters = {
     lazily({}, () =>
       import('../../core/adapters/password-hashes.ts').then((module) => module.passwordHashes),
     ),
+  // Only a new address needs the list of disposable domains.
+  mailDomains: async () =>
+    lazily({}, () => import('../../core/adapters/mail-domains.ts').then((module) => module.mailDomains)),
   relyingParty: async () => ({ id: new URL(setting('APP_URL')).hostname, name: setting('APP_NAME') }),
   deployment: async () => ({
     appName: setting('APP_NAME'),

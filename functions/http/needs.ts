@@ -191,6 +191,8 @@ export const needs = {
   },
   // The library is large, and only requests that bring a passkey load it.
   passkeys: { settings: ['APP_URL'], grants: [], callsOut: false, bigClient: true },
+  // The list is only read for an address whose domain no operator has decided about.
+  mailDomains: { settings: [], grants: [], callsOut: false, bigClient: true },
   // Only the first sign-in of an imported account needs the library for bcrypt.
   passwordHashes: { settings: [], grants: [], callsOut: true, bigClient: true },
   totp: { settings: ['APP_NAME'], grants: [], callsOut: false, bigClient: false },

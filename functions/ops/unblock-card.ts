@@ -4,6 +4,5 @@ import { endpoint } from '../http/endpoint.ts'
 import { ops } from './routes.ts'
 
 export const handler = endpoint(ops.unblockCard, async ({ body, deps }) => {
-  const { reason, ...named } = body
-  return blockedCardShape(await unblockCard(deps, named, reason))
+  return blockedCardShape(await unblockCard(deps, body.card, body.reason))
 })

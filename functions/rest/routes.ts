@@ -51,7 +51,7 @@ export const rest = place('rest', {
     form: true,
     responses: { 201: envelope },
     errors: ['username_taken', 'email_taken', 'password_refused', 'password_locked'],
-    needs: ['table', 'identity', 'keyring', 'mail', 'challenge'],
+    needs: ['table', 'identity', 'keyring', 'mail', 'mailDomains'],
   },
   getUser: {
     routes: ['GET /rest/users/{username}'],
@@ -77,7 +77,7 @@ export const rest = place('rest', {
     form: true,
     responses: { 200: envelope },
     errors: ['not_found', 'username_taken', 'email_taken', 'too_many_changes', 'conflict'],
-    needs: ['table', 'mail', 'keyring'],
+    needs: ['table', 'mail', 'keyring', 'mailDomains'],
   },
   createApp: {
     routes: ['POST /rest/apps', 'POST /rest/apps/'],

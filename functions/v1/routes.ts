@@ -430,7 +430,7 @@ export const v1 = place('v1', {
     body: z.strictObject({ name: partOfName, surname: partOfName, email, password }),
     responses: { 201: null },
     errors: ['email_taken', 'password_refused', 'password_locked'],
-    needs: ['table', 'identity', 'keyring', 'mail', 'challenge'],
+    needs: ['table', 'identity', 'keyring', 'mail', 'mailDomains'],
   },
   activate: {
     routes: ['POST /v1/auth/activate'],

@@ -46,6 +46,7 @@ export function classOf({ name, needs, table }: Deployed): FunctionClass {
 export const lazyPackages = [
   '@simplewebauthn/server',
   'bcryptjs',
+  'disposable-email-domains-js',
   'stripe',
   '@aws-sdk/client-kms',
   '@aws-sdk/client-sesv2',
@@ -60,6 +61,7 @@ export const neededBy: Record<string, (fn: Deployed) => boolean> = {
   '@aws-sdk/client-kms': ({ needs }) => needs.includes('secrets'),
   '@aws-sdk/client-sesv2': ({ needs }) => needs.includes('mail'),
   '@simplewebauthn/server': ({ needs }) => needs.includes('passkeys'),
+  'disposable-email-domains-js': ({ needs }) => needs.includes('mailDomains'),
   bcryptjs: ({ needs }) => needs.includes('passwordHashes'),
   otpauth: ({ needs }) => needs.includes('totp'),
   stripe: ({ needs }) => needs.includes('payments'),

@@ -47,6 +47,11 @@ export const OPERATOR_COSTS: [route: string, Cost][] = [
     'POST /ops/admin/blocked-cards/unblock',
     { dynamodb: { GetItem: 2, PutItem: 1, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 6 },
   ],
+  ['GET /ops/read/mail-domains', { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }],
+  [
+    'POST /ops/admin/mail-domains',
+    { dynamodb: { GetItem: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 4 },
+  ],
   ['GET /ops/read/services', { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }],
   ['POST /ops/admin/services', { dynamodb: { TransactWriteItems: 1 }, readUnits: 0, writeUnits: 6 }],
   [

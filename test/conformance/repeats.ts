@@ -43,6 +43,7 @@ export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
   'ops.exportAccount': ['same', 'a start within a minute is the same start; further pages only read'],
   'ops.blockCard': ['same', 'a card that is blocked stays as it is'],
   'ops.unblockCard': ['same', 'a card that is not blocked stays as it is'],
+  'ops.ruleMailDomain': ['same', 'the rule that is there stays'],
   'ops.addService': ['refused', 'a credential is shown once; who has lost it revokes the service'],
   'ops.revokeService': ['same', 'the name keeps the time at which it was revoked'],
   'ops.addAdminKey': ['refused', 'a key is shown once; who has lost it revokes the key'],

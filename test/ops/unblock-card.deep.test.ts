@@ -13,7 +13,7 @@ const NUMBER = '4242424242424242'
 const unblock = () =>
   app.request('POST', '/ops/admin/blocked-cards/unblock', {
     operator: 'admin',
-    json: { fingerprint: fingerprintOf(NUMBER), reason: 'the holder has shown that it is theirs' },
+    json: { card: fingerprintOf(NUMBER), reason: 'the holder has shown that it is theirs' },
   })
 const listed = async () =>
   (await app.request('GET', '/ops/read/blocked-cards', { operator: 'read' })).body.cards

@@ -368,13 +368,17 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     return { path: { name: username }, body: { reason: 'leaves' } }
   },
   'ops.listBlockedCards': () => ({}),
+  'ops.listMailDomains': () => ({}),
+  'ops.ruleMailDomain': (_, { accountId }) => ({
+    body: { domain: `a${accountId}.example`, rule: 'block', reason: 'floods of accounts' },
+  }),
   'ops.blockCard': (_, { accountId }) => ({
-    body: { fingerprint: `stolen${accountId}`, reason: 'tested with stolen numbers' },
+    body: { card: `stolen${accountId}`, reason: 'tested with stolen numbers' },
   }),
   'ops.unblockCard': async (app, { accountId }) => {
-    const fingerprint = `cleared${accountId}`
-    await blockCard(await app.ports(), { fingerprint }, 'tested')
-    return { body: { fingerprint, reason: 'the holder has shown that it is theirs' } }
+    const card = `cleared${accountId}`
+    await blockCard(await app.ports(), card, 'tested')
+    return { body: { card, reason: 'the holder has shown that it is theirs' } }
   },
   'ops.addService': () => ({ body: { name: newServiceName(), reason: 'a gateway' } }),
   'ops.revokeService': async (app) => {

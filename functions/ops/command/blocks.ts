@@ -15,14 +15,6 @@ const shown = (card: Card): string =>
     owing: card.owing.join(' ') || undefined,
   })
 
-const CARD = {
-  fingerprint: 'the fingerprint that the Stripe Dashboard shows',
-  account: 'the id of an account that has the card',
-  card: 'its card, pm_…',
-  digest: 'the card as card list shows it',
-  reason: 'why, for the audit log',
-}
-
 export const blockCommands = {
   'card list': command(ops.listBlockedCards, {
     summary: 'shows the cards with which no account can buy',
@@ -42,14 +34,34 @@ export const blockCommands = {
   }),
   'card block': command(ops.blockCard, {
     summary: 'blocks a card for every account',
-    flags: CARD,
+    takes: ['card'],
+    flags: { reason: 'why, for the audit log' },
     asks: () => 'Block this card for every account?',
     show: shown,
   }),
   'card unblock': command(ops.unblockCard, {
     summary: 'lets every account buy with a card again',
-    flags: CARD,
+    takes: ['card'],
+    flags: { reason: 'why, for the audit log' },
     asks: () => 'Let every account buy with this card again?',
     show: shown,
+  }),
+  'mail-domain list': command(ops.listMailDomains, {
+    summary: 'shows the domains of mail that operators block or allow',
+    flags: { cursor: 'next of the page before' },
+    show: ({ domains, next }) =>
+      domains.length === 0
+        ? 'Only disposable domains are refused.'
+        : table(
+            ['DOMAIN', 'RULE', 'SINCE (UTC)'],
+            domains.map(({ domain, rule, at }) => [domain, rule, timeText(at)]),
+          ) + (next === null ? '' : `\nThere are more: --cursor ${next}`),
+  }),
+  'mail-domain rule': command(ops.ruleMailDomain, {
+    summary: 'blocks or allows new addresses of a domain: block, allow or none',
+    takes: ['domain', 'rule'],
+    flags: { reason: 'why, for the audit log' },
+    defaults: { reason: 'npm run ops -- mail-domain rule' },
+    show: ({ domain, rule }) => `New addresses of ${domain}: ${rule}.`,
   }),
 } satisfies Commands

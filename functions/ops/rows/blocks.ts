@@ -1,18 +1,15 @@
 import * as z from 'zod/mini'
 import { reasonText as reason } from '../../../core/operators/reason.ts'
 import { markdown } from '../../http/markdown.ts'
-import { optionalField } from '../../http/optional-field.ts'
 import type { OperatorRows } from '../../http/route.ts'
 
-const token = z.string().check(z.regex(/^[\w-]{1,255}$/, 'must be letters, digits, _ and -'))
+const named = z
+  .string()
+  .check(
+    z.regex(/^[\w-]{1,255}(\/[\w-]{1,255})?$/, 'must be a fingerprint, an account and its card, or a digest'),
+  )
 
-const namedCard = z.strictObject({
-  reason,
-  digest: optionalField(token),
-  fingerprint: optionalField(token),
-  account: optionalField(token),
-  card: optionalField(token),
-})
+const namedCard = z.strictObject({ reason, card: named })
 
 const card = z.object({
   digest: z.string(),
@@ -25,9 +22,11 @@ const card = z.object({
 })
 
 const NAMED =
-  'Name the card by `fingerprint`, as the Stripe Dashboard shows it, by `account` and `card` (`pm_…`), or by the `digest` of a list.'
+  '`card` is the fingerprint that the Stripe Dashboard shows, an account and its card such as `6560c21b7fe9123a5d4a0001/pm_1`, or the `digest` of a list.'
 
-/** Cards with which nothing can be bought, whichever account tries. */
+const domain = z.object({ domain: z.string(), rule: z.enum(['block', 'allow']), at: z.iso.datetime() })
+
+/** Cards with which nothing can be bought, and domains of mail that nobody registers with, whichever account tries. */
 export const blocks = {
   listBlockedCards: {
     routes: ['GET /ops/read/blocked-cards'],
@@ -70,5 +69,38 @@ export const blocks = {
     responses: { 200: card },
     errors: ['not_found', 'conflict'],
     needs: ['table', 'payments'],
+  },
+  listMailDomains: {
+    routes: ['GET /ops/read/mail-domains'],
+    summary: 'Lists the domains of mail that operators block or allow, by name',
+    description:
+      'Without a rule, an address of a disposable domain is refused, and any other is taken. `next` is the `cursor` of the next page, or null.',
+    auth: 'operator',
+    role: 'read',
+    query: z.object({
+      cursor: z.optional(z.string().check(z.regex(/^[a-z0-9.-]{1,253}$/, 'must be a cursor'))),
+    }),
+    responses: { 200: z.object({ domains: z.array(domain), next: z.nullable(z.string()) }) },
+    errors: [],
+    needs: ['table'],
+  },
+  ruleMailDomain: {
+    routes: ['POST /ops/admin/mail-domains'],
+    summary: 'Blocks or allows new addresses of a domain of mail, and of those below it',
+    description: markdown(
+      'With `rule` `block` nobody registers with an address of the domain or changes to one, with `allow` also one of a',
+      'disposable domain is taken, and with `none` the list of disposable domains decides again. The nearest domain with a rule',
+      'counts. Accounts that have such an address keep working.',
+    ),
+    auth: 'operator',
+    role: 'admin',
+    body: z.strictObject({
+      reason,
+      domain: z.string().check(z.minLength(1), z.maxLength(253)),
+      rule: z.enum(['block', 'allow', 'none']),
+    }),
+    responses: { 200: z.object({ domain: z.string(), rule: z.enum(['block', 'allow', 'none']) }) },
+    errors: ['conflict'],
+    needs: ['table'],
   },
 } as const satisfies OperatorRows
