@@ -6,6 +6,9 @@ import type { Item, Write } from '../table/table.ts'
 /**
  * The writes that give an account its first units, once, when its address is confirmed: on the counter, and as ledger
  * entry 1.
+ *
+ * The mailbox decides, and no card: the trial is given before any card, and who collects trials never shows one. To take
+ * units back once a card is proved that another account has would reach only customers who are about to pay.
  * @param units of the trial; they may be 0
  */
 export function trialCredit(
