@@ -35,6 +35,12 @@ export interface ClientOptions {
   session?: 'cookie' | undefined
   /** Hears of every change of the tokens, to keep them; undefined means signed out. Calls wait for its promise. */
   onTokens?: ((tokens: Tokens | undefined) => unknown) | undefined
+  /**
+   * Shows the challenge of `siteKey` (Cloudflare Turnstile) and gives its answer, with which the call is then made again.
+   * Only deployments that use challenges ask for one, and only where many requests come from one network. Without this
+   * the call throws `challenge_required`.
+   */
+  onChallenge?: ((challenge: { siteKey: string }) => Promise<string>) | undefined
   /** The application key of endpoints that take one. */
   key?: string | undefined
   /** After so many milliseconds one try is given up; 30,000 by default. */
@@ -238,6 +244,21 @@ async function sendForAccount(session: Session, options: CallOptions, send: Send
   }
 }
 
+/** Sends a call for anybody. Who is asked to show that they are no program does so once. */
+async function sendForPerson(
+  { onChallenge }: ClientOptions,
+  credentials: Record<string, string>,
+  send: Send,
+): Promise<Answer> {
+  try {
+    return await send(credentials)
+  } catch (error) {
+    if (!onChallenge || !(error instanceof BursarError) || error.code !== 'challenge_required') throw error
+    const answer = await onChallenge({ siteKey: error.siteKey })
+    return send(checked({ ...credentials, 'x-challenge-response': answer }))
+  }
+}
+
 function keyOf(options: CallOptions, settings: ClientOptions): string {
   const key = options.key ?? settings.key
   if (key !== undefined) return key
@@ -291,7 +312,7 @@ export function createClientWith(settings: ClientOptions, effects: Effects): Cli
     const token = endpoint.has('optional')
       ? (options.accessToken ?? session.tokens()?.accessToken)
       : undefined
-    return withCredentials(token === undefined ? {} : bearer(token))
+    return sendForPerson(settings, token === undefined ? {} : bearer(token), withCredentials)
   }
 
   async function answerOf(request: Request): Promise<Answer> {

@@ -28,6 +28,8 @@ export interface ErrorDetails {
   errors?: RefusedField[] | undefined
   /** With this Stripe.js finishes 3-D Secure. */
   clientSecret?: string | undefined
+  /** With this a page shows the challenge that the request needs an answer to. */
+  siteKey?: string | undefined
   left?: number | undefined
   used?: number | undefined
   needed?: number | undefined
@@ -62,6 +64,7 @@ class CodedError extends Error {
 interface FieldsByCode {
   invalid_request: { errors: RefusedField[] }
   payment_action_required: { clientSecret: string }
+  challenge_required: { siteKey: string }
   quota_exhausted: { left: number; used: number; needed: number; refill: string }
 }
 

@@ -52,12 +52,18 @@ export interface Pages {
 export interface PagesOptions {
   /** The address of Stripe.js; Stripe's own by default. */
   stripeJs?: string
+  /** The address of Turnstile's script; Cloudflare's own by default. */
+  challengeJs?: string | undefined
   /** Where the API's document is opened for trying it, which only the local stack has. */
   interactive?: string
 }
 
 /** Builds portal, console and reference into files for any static host. */
-export async function buildPages({ stripeJs = STRIPE_JS, interactive }: PagesOptions = {}): Promise<Pages> {
+export async function buildPages({
+  stripeJs = STRIPE_JS,
+  challengeJs,
+  interactive,
+}: PagesOptions = {}): Promise<Pages> {
   const { outputFiles = [], metafile } = await build(options)
   const outputs = Object.fromEntries(
     Object.entries(metafile?.outputs ?? {}).map(([path, output]) => [
@@ -72,6 +78,7 @@ export async function buildPages({ stripeJs = STRIPE_JS, interactive }: PagesOpt
     const html = htmlOf({
       title,
       stripeJs,
+      challengeJs,
       script: `/${script}`,
       style: `/assets/${basename(cssBundle)}`,
       parts: importedBy(outputs, script),
@@ -104,6 +111,7 @@ function importedBy(outputs: Metafile['outputs'], script: string): string[] {
 interface Html {
   title: string
   stripeJs: string
+  challengeJs: string | undefined
   script: string
   style: string
   /** What the script imports: the browser fetches it at the same time, not once it has read the script. */
@@ -114,14 +122,14 @@ interface Html {
  * The page before its script has run, which shows at once that it is coming. Nothing in it is inline, so that the policy
  * can forbid that.
  */
-const htmlOf = ({ title, stripeJs, script, style, parts }: Html) =>
+const htmlOf = ({ title, stripeJs, challengeJs, script, style, parts }: Html) =>
   `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta name="stripe-js" content="${stripeJs}">
+<meta name="stripe-js" content="${stripeJs}">${challengeJs ? `\n<meta name="challenge-js" content="${challengeJs}">` : ''}
 <title>${title}</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="${style}">

@@ -64,6 +64,8 @@ ${scripts.map((src) => `<script defer src="${src}"></script>`).join('\n')}
 export interface PageOptions {
   /** The address of Stripe.js or of its double. */
   stripeJs: string
+  /** The address of the double of Turnstile's script, where it is in use. */
+  challengeJs?: string | undefined
   /** Whether each load of a page builds the pages again, for someone who changes them. */
   rebuilds: boolean
 }
@@ -72,7 +74,7 @@ export interface PageOptions {
  * Serves the pages as the CDN of a deployment does, with the same rules and headers, and the pages that only the local
  * stack has.
  */
-export function servePages({ stripeJs, rebuilds }: PageOptions): PageServer {
+export function servePages({ stripeJs, challengeJs, rebuilds }: PageOptions): PageServer {
   /** Files of earlier builds stay, for pages that were loaded before. */
   const files = new Map<string, Uint8Array>()
   let building: Promise<void> | undefined
@@ -80,7 +82,7 @@ export function servePages({ stripeJs, rebuilds }: PageOptions): PageServer {
   async function buildAll(): Promise<void> {
     const [own, { files: built }] = await Promise.all([
       buildLocal(),
-      buildPages({ stripeJs, interactive: INTERACTIVE }),
+      buildPages({ stripeJs, challengeJs, interactive: INTERACTIVE }),
     ])
     for (const [path, contents] of [...built, ...own]) files.set(path, contents)
   }
@@ -95,7 +97,8 @@ export function servePages({ stripeJs, rebuilds }: PageOptions): PageServer {
     await building
     const contents = files.get(file)
     if (!contents) return false
-    for (const [name, value] of Object.entries(headersOf(path, stripeJs))) response.setHeader(name, value)
+    for (const [name, value] of Object.entries(headersOf(path, { stripeJs, challengeJs })))
+      response.setHeader(name, value)
     response.setHeader('cache-control', isLocal ? 'no-cache' : cachingOf(file))
     response.setHeader('content-type', typeOf(isPage ? '.html' : file))
     response.setHeader('vary', 'Accept-Encoding')
@@ -106,9 +109,12 @@ export function servePages({ stripeJs, rebuilds }: PageOptions): PageServer {
   }
 }
 
-function headersOf(path: string, stripeJs: string): Record<string, string> {
+function headersOf(
+  path: string,
+  scripts: Pick<PageOptions, 'stripeJs' | 'challengeJs'>,
+): Record<string, string> {
   // The local stack has no TLS, and a browser would not forget that it should have.
-  const { 'strict-transport-security': _, ...headers } = pageHeaders({ stripeJs })
+  const { 'strict-transport-security': _, ...headers } = pageHeaders(scripts)
   const policy = headers['content-security-policy'] ?? ''
   // Swagger UI writes styles into its elements.
   const loosened = policy.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")

@@ -111,6 +111,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       local: serveControls(controls(stack, clock, runJob, () => listener.url, operators)),
       pages: servePages({
         stripeJs: stack.stripe ? STRIPE_DOUBLE_JS : STRIPE_JS,
+        challengeJs: stack.challenge && `${stack.challenge.url}/turnstile/v0/api.js`,
         rebuilds: options.reload,
       }),
     })

@@ -170,7 +170,11 @@ async function startParts(
     STAGE: LOCAL_STAGE,
     PAGE_SETTINGS: pages,
     ...(testMode ?? doubleOf(stripe)),
-    ...(challenge && { TURNSTILE_SECRET_KEY: TURNSTILE_SECRET, TURNSTILE_API_BASE: challenge.url }),
+    ...(challenge && {
+      TURNSTILE_SITE_KEY: process.env.TURNSTILE_SITE_KEY ?? '',
+      TURNSTILE_SECRET_KEY: TURNSTILE_SECRET,
+      TURNSTILE_API_BASE: challenge.url,
+    }),
   }
   return { dynamo, cognito, mail, kms, lambda, events, stripe, challenge, tableName, env }
 }

@@ -9,6 +9,7 @@ export const session = signal<'in' | 'out'>('out')
 export const client = createClient({
   url: location.origin,
   session: 'cookie',
+  onChallenge: async (challenge) => (await import('../kit/challenge.tsx')).solve(challenge),
   onTokens: (tokens) => {
     if (tokens) session.value = 'in'
   },

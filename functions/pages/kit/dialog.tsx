@@ -1,6 +1,9 @@
 import type { ComponentChildren } from 'preact'
-import { useEffect, useId, useRef } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { words } from './words.ts'
+
+/** Dialogs of this page so far. `useId` counts for each root apart, and a dialog may be a root of its own. */
+let dialogs = 0
 
 /** A modal dialog. Escape and its button close it; the browser keeps the focus inside and gives it back. */
 export function Dialog({
@@ -13,7 +16,7 @@ export function Dialog({
   children: ComponentChildren
 }) {
   const dialog = useRef<HTMLDialogElement>(null)
-  const id = useId()
+  const [id] = useState(() => `dialog-${++dialogs}`)
   useEffect(() => {
     const element = dialog.current
     const opener = document.activeElement

@@ -20,6 +20,8 @@ export interface Words {
   timedOut: string
   unexpected: string
   stopped: string
+  challengeTitle: string
+  challengeText: string
   requestId(id: string): string
   waitSeconds(seconds: number): string
   waitMinutes(minutes: number): string

@@ -17,6 +17,7 @@ const HINT = 'bursar.session'
 export const client = createClient({
   url: location.origin,
   session: 'cookie',
+  onChallenge: async (challenge) => (await import('../kit/challenge.tsx')).solve(challenge),
   onTokens: (tokens) => {
     store(HINT, tokens ? 'yes' : null)
     session.value = tokens ? 'in' : session.value === 'in' ? 'ended' : 'out'

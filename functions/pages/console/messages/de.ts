@@ -29,6 +29,9 @@ export const de: typeof en = {
       'Die Antwort hat zu lange gedauert. Es kann getan sein: Sehen Sie nach, bevor Sie es wiederholen.',
     unexpected: 'Etwas ist schiefgegangen. Bitte versuchen Sie es gleich noch einmal.',
     stopped: 'Sie haben abgebrochen, oder es hat zu lange gedauert. Nichts hat sich geändert.',
+    challengeTitle: 'Sind Sie ein Mensch?',
+    challengeText:
+      'Aus Ihrem Netz sind viele Anfragen gekommen. Bitte zeigen Sie, dass Sie kein Programm sind; dann geht es weiter.',
     requestId: (id) => `Im Log steht diese Anfrage unter ${id}.`,
     waitSeconds: (seconds) => `Bitte versuchen Sie es in ${plural(seconds, 'Sekunde', 'Sekunden')} wieder.`,
     waitMinutes: (minutes) => `Bitte versuchen Sie es in ${plural(minutes, 'Minute', 'Minuten')} wieder.`,

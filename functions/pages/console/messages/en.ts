@@ -28,6 +28,9 @@ export const en = {
     timedOut: 'The answer took too long. It may have been done: look before you try again.',
     unexpected: 'Something went wrong. Please try again in a moment.',
     stopped: 'You stopped it, or it took too long. Nothing has changed.',
+    challengeTitle: 'Are you a person?',
+    challengeText:
+      'Many requests have come from your network. Please show that you are not a program; then we go on.',
     requestId: (id: string) => `The log has this request under ${id}.`,
     waitSeconds: (seconds: number) => `Please try again in ${plural(seconds, 'second', 'seconds')}.`,
     waitMinutes: (minutes: number) => `Please try again in ${plural(minutes, 'minute', 'minutes')}.`,

@@ -27,6 +27,9 @@ export const de: Messages = {
       'Die Antwort hat zu lange gedauert. Vielleicht hat es trotzdem geklappt: Sehen Sie nach, bevor Sie es erneut versuchen.',
     unexpected: 'Etwas ist schiefgegangen. Bitte versuchen Sie es gleich noch einmal.',
     stopped: 'Sie haben abgebrochen, oder es hat zu lange gedauert. Nichts hat sich geändert.',
+    challengeTitle: 'Sind Sie ein Mensch?',
+    challengeText:
+      'Aus Ihrem Netz sind viele Anfragen gekommen. Bitte zeigen Sie, dass Sie kein Programm sind; dann geht es weiter.',
     requestId: (id) => `Falls es so bleibt, nennen Sie unserem Support diese Nummer: ${id}`,
     waitSeconds: (seconds) =>
       `Bitte versuchen Sie es in ${plural(seconds, 'Sekunde', 'Sekunden')} noch einmal.`,
