@@ -24,13 +24,13 @@ export const answerHeaders = {
   },
   RateLimit: {
     description:
-      'Of a key with a rate limit: the units left for now, and the seconds until there is another one.',
+      'What is left for now and the seconds until there is more, by limit: of an application key in units, of a network address in requests.',
     schema: text,
     example: '"key";r=99;t=1',
   },
   'RateLimit-Policy': {
     description:
-      'Of a key with a rate limit: the units of a full bucket, and the seconds in which one fills.',
+      'How much each limit allows, and the seconds of its window: of an application key in units, of a network address in requests.',
     schema: text,
     example: '"key";q=100;w=10',
   },
@@ -63,7 +63,7 @@ const isNamed = ({ headers }: Placed): boolean => fieldsOf(headers).includes('id
 
 export const successHeaders = (row: Placed): HeaderName[] => [
   ...(hasLink(row) ? ['Link' as const] : []),
-  ...(row.errors.includes('rate_limited') || row.customers ? RATE : []),
+  ...(row.errors.includes('rate_limited') || row.customers || row.guards ? RATE : []),
   ...(isNamed(row) ? ['Idempotent-Replayed' as const] : []),
 ]
 
@@ -73,6 +73,6 @@ const LIMITS: readonly ErrorCode[] = ['key_budget_exhausted', 'over_burst', 'rat
 export const failureHeaders = (row: Placed, status: number, codes: readonly ErrorCode[]): HeaderName[] => [
   ...(status === 401 ? ['WWW-Authenticate' as const] : []),
   ...(codes.some((code) => retryAfterOfCode(code) !== 'never') ? ['Retry-After' as const] : []),
-  ...(codes.some((code) => LIMITS.includes(code)) ? RATE : []),
+  ...(row.guards || codes.some((code) => LIMITS.includes(code)) ? RATE : []),
   ...(isNamed(row) && status === 402 ? ['Idempotent-Replayed' as const] : []),
 ]

@@ -1,10 +1,11 @@
 import type { output } from 'zod/v4/core'
 import { safeParse } from 'zod/v4/core'
+import type { ANSWER_HEADER } from './challenge.ts'
 import type { CUSTOMER_HEADERS } from './key-caller.ts'
 import type { Shapes } from './openapi-components.ts'
 import type { JsonSchema } from './openapi-schemas.ts'
 import type { proofHeaders } from './proof.ts'
-import type { Placed } from './route.ts'
+import { asksPeople, type Placed } from './route.ts'
 
 type Place = 'path' | 'query' | 'header'
 type Kind = NonNullable<Placed['query']>
@@ -80,6 +81,12 @@ const proofs = headers({
     'A proof of who you are, if the sign-in is more than ten minutes old: a code of an account with two-factor authentication.',
 } satisfies Record<keyof output<typeof proofHeaders>, string>)
 
+/** The header with the answer to a challenge, for rows that may ask for one. */
+const answers = headers({
+  'x-challenge-response':
+    'The answer to a challenge, after 403 `challenge_required`: what the widget of its `siteKey` has given.',
+} satisfies Record<typeof ANSWER_HEADER, string>)
+
 /** Headers that OpenAPI describes elsewhere: the security schemes have it. */
 const isParameter = ({ name }: { name: string }) => name !== 'authorization'
 
@@ -94,4 +101,5 @@ export const parametersOf = (
   ...declared(shapes, row.headers, 'header').filter(isParameter),
   ...(row.proof === 'recent' && row.auth === 'account' ? proofs : []),
   ...(row.auth === 'key' ? customerHeaders : []),
+  ...(asksPeople(row) ? answers : []),
 ]

@@ -35,6 +35,8 @@ export interface ServerOptions {
   reload: boolean
   /** Whether the functions' log lines are hidden. */
   quiet?: boolean
+  /** Settings of the functions besides the stack's own. */
+  env?: Record<string, string>
   onStep?(step: string): void
 }
 
@@ -84,7 +86,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     parts.push(stack)
     onStep('functions   (TypeScript from core/ and functions/, reloaded when it changes)')
     const lambda = startLambda({
-      env: { ...stack.env, TZ: 'UTC' },
+      env: { ...stack.env, TZ: 'UTC', ...options.env },
       clock: clock.shared,
       quiet: options.quiet === true,
       ...(options.reload && { onReload: (changed) => gateway.setRoutes(changed) }),
