@@ -71,6 +71,29 @@ test('every endpoint of the account has its place in the portal', () => {
   expect(missing.toSorted()).toEqual(WITHOUT_A_PLACE)
 })
 
+test('every page keeps browsers on TLS, to its type, and its address to itself', () => {
+  const sent = pageHeaders({ stripeJs: STRIPE_JS })
+  const [, seconds] = /^max-age=(\d+); includeSubDomains$/.exec(sent['strict-transport-security'] ?? '') ?? []
+  expect(Number(seconds)).toBeGreaterThanOrEqual(365 * 86_400)
+  expect(sent['x-content-type-options']).toBe('nosniff')
+  expect(sent['referrer-policy']).toBe('no-referrer')
+})
+
+test('every field of a password hides it, tells password managers what it is, and lets people paste', () => {
+  const folder = join(import.meta.dirname, '..', '..', 'functions', 'pages')
+  const sources = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.tsx?$/.test(file))
+    .map((file) => readFileSync(join(folder, file), 'utf8'))
+  const fields = sources.flatMap((source) => source.match(/\{[^{}]*\bname: '(?:\w*P|p)assword'[^{}]*/g) ?? [])
+  expect(fields.length).toBeGreaterThanOrEqual(5)
+  for (const field of fields) {
+    expect(field).toContain("type: 'password'")
+    expect(field).toMatch(/autocomplete: '(current|new)-password'/)
+    expect(field).not.toMatch(/maxlength|pattern/)
+  }
+  expect(sources.filter((source) => /\bonpaste\b|['"]paste['"]/i.test(source))).toEqual([])
+})
+
 test('no path is sent to the API for nothing', () => {
   const prefixes = API_PATHS.map((path) => path.replaceAll('*', ''))
   expect(
@@ -103,7 +126,10 @@ describe('the policy of pages', () => {
   test('allows nothing inline, no frame around a page, and no script but ours and Stripe’s', () => {
     const said = policy(STRIPE_JS)
     expect(said).not.toContain('unsafe')
+    // Without a directive of their own, plug-ins go by `default-src`; `<base>` does not.
     expect(said).toContain("default-src 'none'")
+    expect(said).not.toContain('object-src')
+    expect(said).toContain("base-uri 'none'")
     expect(said).toContain("frame-ancestors 'none'")
     expect(said).toMatch(/script-src 'self' https:\/\/js\.stripe\.com https:\/\/\*\.js\.stripe\.com;/)
   })
