@@ -17,6 +17,7 @@ const PAGES = [
   'functions/ops/README.md',
   'functions/client/meter/README.md',
   'test/README.md',
+  'test/conformance/asvs.md',
   '.github/CONTRIBUTING.md',
   '.github/SECURITY.md',
 ]
