@@ -33,7 +33,7 @@ const one = <T>(list: readonly T[], n: number): T => {
 export const attacks: readonly Attack[] = [
   {
     name: 'asks for mails to random addresses, from one address',
-    perSecond: 50,
+    perSecond: 25,
     send: (world, n) =>
       world.ask(EVE, 'POST', n % 2 ? '/v1/user/resetPassword' : '/v1/auth/resend', {
         json: { email: `${text(12)}@mail.example` },
@@ -41,7 +41,7 @@ export const attacks: readonly Attack[] = [
   },
   {
     name: 'wrong passwords for customers’ names, from many networks',
-    perSecond: 20,
+    perSecond: 10,
     send: (world, n, _, victims) =>
       world.ask(from(n), 'POST', '/v1/auth/login', {
         json: { username: one(victims, n).username, password: `Wrong${n}!` },
@@ -49,12 +49,12 @@ export const attacks: readonly Attack[] = [
   },
   {
     name: 'guesses passwords and codes with a session of its own',
-    perSecond: 10,
+    perSecond: 6,
     prepare: accounts('guesser', 1),
     send: (world, n, own) => {
       const { token } = one(own, 0)
       const asked = [
-        ['PUT', '/v1/user/password', { oldPassword: `Wrong${n}!`, newPassword: 'Hello124!' }],
+        ['PUT', '/v1/user/password', { oldPassword: `Wrong${n}!`, password: 'Hello124!' }],
         ['DELETE', '/v1/auth/2FA', { code: String(100_000 + (n % 900_000)) }],
         ['POST', '/v1/auth/confirm', { password: `Wrong${n}!` }],
       ] as const
@@ -64,7 +64,7 @@ export const attacks: readonly Attack[] = [
   },
   {
     name: 'moves accounts to forms of one mailbox, to fill it',
-    perSecond: 5,
+    perSecond: 3,
     prepare: accounts('mover', 3),
     send: (world, n, own) => {
       const { token, username } = one(own, n)
@@ -76,7 +76,7 @@ export const attacks: readonly Attack[] = [
   },
   {
     name: 'tries cards with accounts of one mailbox',
-    perSecond: 5,
+    perSecond: 3,
     prepare: accounts('carder', 4, (n) => `carder+${n}@mail.example`),
     send: (world, n, own) =>
       world.ask(from(n), 'POST', '/api/users/current/verify-payment', {
@@ -86,7 +86,7 @@ export const attacks: readonly Attack[] = [
   },
   {
     name: 'registers accounts with forms of one mailbox',
-    perSecond: 5,
+    perSecond: 3,
     send: (world, n) =>
       world.ask(from(n), 'POST', '/rest/users', {
         json: { username: `farm${n}`, email: `farm+${n}@mail.example`, password: 'Hello123!' },
@@ -94,15 +94,15 @@ export const attacks: readonly Attack[] = [
   },
   {
     name: 'registers accounts from one address',
-    perSecond: 5,
+    perSecond: 3,
     send: (world) =>
       world.ask(EVE, 'POST', '/v1/auth/register', {
-        json: { email: `${text(10)}@mail.example`, password: 'Hello123!' },
+        json: { name: 'Eve', surname: 'Mallory', email: `${text(10)}@mail.example`, password: 'Hello123!' },
       }),
   },
   {
     name: 'sends made-up application keys and tokens',
-    perSecond: 30,
+    perSecond: 20,
     send: (world, n) =>
       n % 2
         ? world.ask(EVE, 'POST', '/v1/usage', {
@@ -113,7 +113,7 @@ export const attacks: readonly Attack[] = [
   },
   {
     name: 'sends made-up refresh tokens and mailed codes',
-    perSecond: 10,
+    perSecond: 5,
     send: (world, n) =>
       n % 2
         ? world.ask(EVE, 'POST', '/v1/auth/refresh', { json: { refreshToken: text(64) } })
@@ -121,7 +121,7 @@ export const attacks: readonly Attack[] = [
   },
   {
     name: 'rotates keys all the time',
-    perSecond: 5,
+    perSecond: 2,
     prepare: accounts('rotator', 1),
     send: (world, _, own) => world.ask(EVE, 'POST', '/v1/keys/default/rotate', { token: one(own, 0).token }),
   },

@@ -3,11 +3,12 @@
  * nothing. Prints what both sides saw, and exits non-zero if a customer was refused, got no answer, or had to wait.
  * `-- --seconds 20` makes it shorter.
  */
+import { type ChildProcess, fork } from 'node:child_process'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { startServer } from '../local/server.ts'
 import { attack, attacks } from './attacks.ts'
 import { type Honest, live } from './customers.ts'
-import { type Account, EDGE_SECRET, newAccount, openWorld, type World } from './world.ts'
+import { type Account, newAccount, openWorld, type World } from './world.ts'
 
 const CUSTOMERS = 50
 const CALM_SECONDS = 30
@@ -81,16 +82,17 @@ function report(calm: Honest, siege: Honest): string[] {
   return wrong
 }
 
+/** @throws Error if the stack ends before it has started */
+const urlOf = (stack: ChildProcess): Promise<string> =>
+  new Promise((resolve, reject) => {
+    stack.once('message', (url) => resolve(String(url)))
+    stack.once('exit', () => reject(new Error('The local stack has ended. What it printed says why.')))
+  })
+
 async function main(): Promise<void> {
   progress('The local stack starts.')
-  const server = await startServer({
-    port: 0,
-    schedule: true,
-    reload: false,
-    quiet: true,
-    env: { EDGE_SECRET },
-  })
-  const world = openWorld(server.url)
+  const stack = fork(join(import.meta.dirname, 'stack.ts'), { execArgv: process.execArgv })
+  const world = openWorld(await urlOf(stack))
   try {
     progress(`${CUSTOMERS} customers register.`)
     const customers: Account[] = []
@@ -126,7 +128,7 @@ async function main(): Promise<void> {
       process.exitCode = 1
     } else console.log('\nNo customer noticed.')
   } finally {
-    await server.close()
+    stack.disconnect()
   }
 }
 
