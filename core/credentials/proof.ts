@@ -8,7 +8,7 @@ import { writeAll } from '../table/write-all.ts'
 import { MINUTE_MS } from '../time.ts'
 import { countWrongPasswordOf, lockedAtVault } from './password-tries.ts'
 import { recoveryStopped } from './recovery-state.ts'
-import { countShown, isOwnersNetwork, readShown } from './stranger-tries.ts'
+import { countShown, isOwnersNetwork, readShown, settleShown } from './stranger-tries.ts'
 import { guardedBy, type SecondFactor, withFactor, withSecondFactor } from './two-factor.ts'
 
 /** Ports that checking a proof needs. */
@@ -157,7 +157,10 @@ export async function isPasswordOf(
 ): Promise<boolean> {
   const isOwners = isOwnersNetwork(deps, account)
   const isShown = isOwners || (await countShown(deps, account.id, await readShown(deps, account.id), false))
-  const tokens = isShown ? await deps.identity.signIn(account.id, password) : undefined
+  const show = () => deps.identity.signIn(account.id, password)
+  const isAccepted = (answer: Awaited<ReturnType<typeof show>>) => typeof answer === 'object'
+  const settled = () => (isOwners ? show() : settleShown(deps, account.id, show, isAccepted))
+  const tokens = isShown ? await settled() : undefined
   if (tokens === 'locked') throw await lockedAtVault(deps, account)
   if (tokens) await deps.identity.revoke(tokens.refreshToken)
   else await countWrongPasswordOf(deps, account)

@@ -35,7 +35,14 @@ import {
 import { recoveryStopped } from './recovery-state.ts'
 import { SESSION_MS } from './session-life.ts'
 import { isUnchanging } from './set-password.ts'
-import { countShown, isOwnersNetwork, networkMac, readShown, withNetwork } from './stranger-tries.ts'
+import {
+  countShown,
+  isOwnersNetwork,
+  networkMac,
+  readShown,
+  settleShown,
+  withNetwork,
+} from './stranger-tries.ts'
 import {
   factorText,
   type GivenFactor,
@@ -229,18 +236,29 @@ async function checkPassword(
   ])
   const isOwners = profile !== undefined && isOwnersNetwork(deps, profile as unknown as Profile)
   const isShown = await countShown(deps, subject, shown, isOwners)
+  const settled = <T>(show: () => Promise<T>, isRight: (answer: T) => boolean) =>
+    isOwners || !isShown ? show() : settleShown(deps, subject, show, isRight)
   if (isShown && profile?.importedPassword !== undefined) {
     const account = parse()
-    if (isFirstSignIn(account)) return firstSignIn(deps, { guard, tries }, account, password)
+    if (isFirstSignIn(account)) {
+      return settled(
+        () => firstSignIn(deps, { guard, tries }, account, password),
+        () => true,
+      )
+    }
   }
   // A password that the vault must not see takes as long as one that is wrong.
-  const tokens = await deps.identity.signIn(isShown && accountId ? accountId : NOBODY, password)
+  const shownTo = isShown && accountId ? accountId : NOBODY
+  const tokens = await settled(() => deps.identity.signIn(shownTo, password), isAccepted)
   // Parsing takes a millisecond that an unknown name does not, so it waits until the vault has accepted the password.
-  if (tokens !== undefined && tokens !== 'locked') return { account: parse(), tokens, tries }
+  if (isAccepted(tokens)) return { account: parse(), tokens, tries }
   // Only a user that exists can be locked at the vault, so here its lock looks like a wrong password.
   await countWrongPassword(deps, guard, tries)
   throw new DomainError('invalid_credentials')
 }
+
+const isAccepted = (answer: Tokens | 'locked' | undefined): answer is Tokens =>
+  answer !== undefined && answer !== 'locked'
 
 /** Devices that an account remembers. One more forgets the one that came first. */
 const MAX_DEVICES = 20

@@ -1,4 +1,5 @@
 import type { Profile } from '../account/account.ts'
+import { DomainError } from '../errors.ts'
 import { networkOf } from '../limits/network.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr } from '../table/expression.ts'
@@ -88,6 +89,34 @@ export function countShown(
     return isOwners || !isFull
   }
   return retryRaces(deps, countOnce, 'temporarily_unavailable')
+}
+
+/**
+ * Shows the vault a stranger's password that was counted. After a right one the vault forgets, and so does the count; what
+ * the vault did not judge is taken back, so that an outage keeps nobody out.
+ * @param isRight whether the vault has accepted the password
+ */
+export async function settleShown<T>(
+  deps: Deps<'table' | 'keyring'>,
+  subject: string,
+  show: () => Promise<T>,
+  isRight: (answer: T) => boolean,
+): Promise<T> {
+  const key = strangersKey(deps, subject)
+  try {
+    const answer = await show()
+    if (isRight(answer)) await deps.table.remove(key)
+    return answer
+  } catch (error) {
+    const isJudged = error instanceof DomainError && error.code === 'invalid_credentials'
+    if (!isJudged)
+      await deps.table
+        .update(key, expr`SET #shown = #shown - ${1}`, expr`#shown > ${0}`)
+        .catch((failed: unknown) => {
+          deps.log.warn('a try that the vault did not judge stays counted for some minutes', failed)
+        })
+    throw error
+  }
 }
 
 /** The item that counts what strangers have typed for an account. Removing it begins the count again. */

@@ -77,3 +77,14 @@ test('an unknown name is treated as a known one from everywhere: the same answer
   }
   expect(await seen('nobody@mail.example')).toEqual(await seen(person.email))
 })
+
+test('a right password is no try of a stranger, and neither is one that the vault did not judge', async () => {
+  const person = await app.signUp()
+  const from = (n: number) => `198.51.100.${n}`
+  app.stack.cognito.addFault({ fault: 'error-before' })
+  for (let n = 0; n < 10; n++) await signIn({ email: person.email }, person.password, from(n))
+  app.stack.cognito.clearFaults()
+  for (let n = 0; n < 10; n++) {
+    expect((await signIn({ email: person.email }, person.password, from(10 + n))).status).toBe(200)
+  }
+})

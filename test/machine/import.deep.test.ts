@@ -25,13 +25,13 @@ describe('an import', () => {
 
 describe('the first sign-in with an imported password', () => {
   test('broken at any call leaves that password working, and later no hash', async () => {
-    expect(await firstSignInBroken(app, ports)).toBe(10)
+    expect(await firstSignInBroken(app, ports)).toBe(13)
   })
 
   test('from several devices at once lets all of them in', () => firstSignInAtOnce(app, ports))
 
   test('with a reset before any of its calls: the old password never comes back', async () => {
-    expect(await resetMeanwhile(app, ports)).toBe(10)
+    expect(await resetMeanwhile(app, ports)).toBe(13)
   })
 
   test('before any call of a reset: the old password never comes back', async () => {
