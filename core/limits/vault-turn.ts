@@ -5,33 +5,34 @@ import { callingThrough, patiently } from './patience.ts'
 /**
  * The vault's capacity is a limit of the whole deployment. Once it refuses calls, customers who have signed in go before
  * strangers: their calls are repeated until there is room, while a container that was refused for a stranger lets no
- * stranger call for a time, which grows as long as the vault is busy.
+ * stranger call for a second.
  */
 
 /** The vault for customers who have signed in. */
 export const vaultForCustomers = (identity: Identity, clock: Clock): Identity =>
   callingThrough(identity, patiently(clock))
 
-const FIRST_PAUSE_MS = 1_000
-const LONGEST_PAUSE_MS = 8_000
+/** So many refusals in a row close the vault for strangers of a container, and for how long. */
+const REFUSALS = 3
+const PAUSE_MS = 1_000
 
 /** The vault for strangers: whoever signs in, registers or restores an account. */
 export function vaultForStrangers(identity: Identity, clock: Clock): Identity {
-  let pauseMs = 0
+  let refusals = 0
   let closedUntilMs = 0
   return callingThrough(identity, async (_method, call) => {
     const waitMs = closedUntilMs - clock.nowMs()
     // A longer one comes from a clock that was set back since.
-    if (waitMs > 0 && waitMs <= LONGEST_PAUSE_MS) throw busy(waitMs)
+    if (waitMs > 0 && waitMs <= PAUSE_MS) throw busy(waitMs)
     try {
       const answer = await call()
-      pauseMs = 0
+      refusals = 0
       return answer
     } catch (error) {
       if (!rateLimitOf(error)) throw error
-      pauseMs = Math.min(Math.max(FIRST_PAUSE_MS, 2 * pauseMs), LONGEST_PAUSE_MS)
-      closedUntilMs = clock.nowMs() + pauseMs
-      throw busy(pauseMs)
+      refusals++
+      if (refusals >= REFUSALS) closedUntilMs = clock.nowMs() + PAUSE_MS
+      throw busy(PAUSE_MS)
     }
   })
 }
