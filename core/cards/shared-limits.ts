@@ -14,19 +14,19 @@ import { fingerprintDigest } from './fingerprint.ts'
  * - `mailbox`: all accounts of a mailbox; a try that reached no bank does not count.
  * - `requests`: the same with those, because each costs calls to the provider.
  * - `strangers`: all accounts of the deployment that have no card on file, so that a flood of new accounts leaves the
- *   provider's capacity to customers and renewals: the jobs leave 15 % of the 100 calls a second to requests
- *   (`purchases/rate-budget.ts`), and two tries a second of four calls each take about half of that.
+ *   provider's capacity to customers and renewals: six tries a second of four calls each are a quarter of the 100 calls
+ *   a second, while requests and jobs of customers slow down for each other (`purchases/rate-budget.ts`).
  */
 const LIMITS = {
   number: [
-    { most: 5, withinMs: HOUR_MS },
-    { most: 10, withinMs: DAY_MS },
+    { most: 10, withinMs: HOUR_MS },
+    { most: 20, withinMs: DAY_MS },
   ],
   mailbox: [{ most: 6, withinMs: HOUR_MS }],
   requests: [{ most: 30, withinMs: HOUR_MS }],
   strangers: [
-    { most: 600, withinMs: HOUR_MS },
-    { most: 20, withinMs: 10_000 },
+    { most: 1_200, withinMs: HOUR_MS },
+    { most: 60, withinMs: 10_000 },
   ],
 } satisfies Record<string, readonly { most: number; withinMs: number }[]>
 
