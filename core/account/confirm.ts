@@ -108,6 +108,7 @@ async function confirmFirst(
         [
           ...holder.set,
           ...trusted.set,
+          ...ownersNetworkSet(deps, accountId),
           expr`#emailVerified = ${true}, #mailbox = ${mailbox}, #ledgerSeq = ${trial.seq}, #updatedAtMs = ${nowMs}`,
         ],
         [...holder.remove, ...trusted.remove, expr`#confirmCode, #due, #dueAtMs`],

@@ -47,8 +47,8 @@ const absent = expr`attribute_not_exists(pk)`
  * user, and the account becomes active. A crash leaves a pending account, which only the same request can
  * resume. For an hour, the same request is answered with the account that it has made.
  * @throws DomainError `invalid_request` for a domain of mail that is blocked; `username_taken`, `email_taken`,
- *   `password_refused`; `password_locked` for a repeat with wrong
- *   passwords
+ *   `password_refused`; `password_locked` for a repeat with wrong passwords; `too_many_requests` if the mailbox has had
+ *   its accounts for the day
  */
 export async function registerAccount(deps: RegisterDeps, input: Registration): Promise<Account> {
   await requireMailDomain(deps, input.email)

@@ -143,7 +143,7 @@ async function isOver(deps: MoneyDeps, { type, objectId = '', metadata }: Paymen
   if (!BY_OURSELVES.includes(type)) return false
   const purchase = await recordedPurchase(deps, objectId)
   if (purchase) return purchase.state === 'declined' || purchase.state === 'abandoned'
-  const named = metadata.stage === deps.webhooks.stage ? holdOf({ metadata }) : undefined
+  const named = metadata.stage === deps.paymentScope.stage ? holdOf({ metadata }) : undefined
   if (!named) return false
   const item = await deps.table.get(keys.hold(named.accountId, named.holdId))
   return item === undefined || hasEnded(parseHold(item))

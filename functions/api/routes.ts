@@ -147,7 +147,7 @@ export const api = place('api', {
       202: z.object({ status: z.literal('pending'), ...replay }),
     },
     errors: [...proveCardErrors],
-    needs: ['table', 'payments', 'paymentScope', 'renewals'],
+    needs: ['table', 'payments', 'paymentScope', 'renewals', 'keyring'],
   },
   listPaymentMethods: {
     routes: ['GET /api/users/current/list-payment-methods'],

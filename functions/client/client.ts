@@ -255,7 +255,7 @@ async function sendForPerson(
   } catch (error) {
     if (!onChallenge || !(error instanceof BursarError) || error.code !== 'challenge_required') throw error
     const answer = await onChallenge({ siteKey: error.siteKey })
-    return send(checked({ ...credentials, 'x-challenge-response': answer }))
+    return send({ ...credentials, 'x-challenge-response': answer })
   }
 }
 

@@ -9,6 +9,7 @@ import { parse } from 'zod/v4/core'
 import type { Account, Claims } from '../../core/account/account.ts'
 import type { Origin } from '../../core/audit/origin.ts'
 import { DomainError, type ErrorCode, failureOf } from '../../core/errors.ts'
+import { requireWithinLimit } from '../../core/limits/limits.ts'
 import type { Operator } from '../../core/operators/operator.ts'
 import type { Deps } from '../../core/ports.ts'
 import { adminKeyCaller } from './admin-key-caller.ts'
@@ -151,6 +152,7 @@ export function endpoint<const R extends Placed>(
       const { caller, refusal, ...asking } = await callerOf(row, gateDeps, event, address)
       const names = namesOf(asking)
       callers.set(event, { ...source, ...names })
+      if (asking.check) checks.set(event, asking.check)
       const log = requestLog.within({ ...told, ...names })
       const origin = originOf(row, event, address, asking.operator?.name)
       const deps = { ...gateDeps, log, origin } as unknown as Request<R>['deps']
@@ -305,13 +307,13 @@ function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {
   return {
     onError(request) {
       const error = asDomainError(request.error)
-      const { status, challenge = 'Bearer' } = problems[error.code]
+      const { status, authenticate = 'Bearer' } = problems[error.code]
       const headers: Record<string, string> = {
         ...SECURITY_HEADERS,
         ...replayHeader(error),
         ...rateHeaders(error),
       }
-      if (status === 401) headers['www-authenticate'] = challenge
+      if (status === 401) headers['www-authenticate'] = authenticate
       const retryAfter = retryAfterOf(error)
       if (retryAfter !== undefined) headers['retry-after'] = String(retryAfter)
       const { requestId } = request.event.requestContext

@@ -5,7 +5,7 @@ interface Problem {
   title: string
   detail: string
   /** WWW-Authenticate of a 401, if it says more than `Bearer` (RFC 6750, section 3). */
-  challenge?: string
+  authenticate?: string
 }
 
 /** The access token was sent and does not work. It is no use to send it again. */
@@ -91,13 +91,13 @@ export const problems: Record<ErrorCode, Problem> = {
     title: 'Access token expired',
     detail:
       'The access token has expired. Get a new one with POST /v1/auth/refresh and send the request again.',
-    challenge: INVALID_TOKEN,
+    authenticate: INVALID_TOKEN,
   },
   session_ended: {
     status: 401,
     title: 'Session ended',
     detail: 'The session has expired or was ended. Sign in again.',
-    challenge: INVALID_TOKEN,
+    authenticate: INVALID_TOKEN,
   },
   not_same_origin: {
     status: 403,
@@ -174,7 +174,7 @@ export const problems: Record<ErrorCode, Problem> = {
     title: 'Service credential refused',
     detail:
       'The credential of the service is unknown or was revoked. This says nothing about the customer. Ask the operator of this deployment for a new one.',
-    challenge: INVALID_TOKEN,
+    authenticate: INVALID_TOKEN,
   },
   key_limit_reached: {
     status: 409,
@@ -190,7 +190,7 @@ export const problems: Record<ErrorCode, Problem> = {
     status: 401,
     title: 'Application key expired',
     detail: 'The application key has expired, and nothing was spent. Its owner can extend or rotate it.',
-    challenge: INVALID_TOKEN,
+    authenticate: INVALID_TOKEN,
   },
   key_disabled: {
     status: 403,
@@ -406,7 +406,7 @@ export const problems: Record<ErrorCode, Problem> = {
     title: 'Admin key refused',
     detail:
       'Send an admin key in the header Api-Key. This one is missing or unknown, or was revoked. Ask an administrator of this deployment for a new one.',
-    challenge: 'Api-Key',
+    authenticate: 'Api-Key',
   },
   operator_exists: {
     status: 409,

@@ -51,7 +51,7 @@ export const rest = place('rest', {
     form: true,
     responses: { 201: envelope },
     errors: ['username_taken', 'email_taken', 'password_refused', 'password_locked'],
-    needs: ['table', 'identity', 'keyring', 'mail', 'mailDomains'],
+    needs: ['table', 'identity', 'keyring', 'mail', 'challenge', 'mailDomains'],
   },
   getUser: {
     routes: ['GET /rest/users/{username}'],

@@ -430,7 +430,7 @@ export const v1 = place('v1', {
     body: z.strictObject({ name: partOfName, surname: partOfName, email, password }),
     responses: { 201: null },
     errors: ['email_taken', 'password_refused', 'password_locked'],
-    needs: ['table', 'identity', 'keyring', 'mail', 'mailDomains'],
+    needs: ['table', 'identity', 'keyring', 'mail', 'challenge', 'mailDomains'],
   },
   activate: {
     routes: ['POST /v1/auth/activate'],
@@ -1097,7 +1097,7 @@ export const v1 = place('v1', {
     body: z.strictObject({ paymentMethod, address: z.union([storedAddress, newAddress]) }),
     responses: { 202: z.object({ status: z.literal('pending'), ...replay }), 204: null },
     errors: [...proveCardErrors, 'card_change_not_allowed', 'card_changed_recently', 'no_address'],
-    needs: ['table', 'payments', 'paymentScope', 'renewals'],
+    needs: ['table', 'payments', 'paymentScope', 'renewals', 'keyring'],
   },
   signUpForBundle: {
     routes: ['POST /v1/user/bundle'],
@@ -1109,7 +1109,7 @@ export const v1 = place('v1', {
     body: z.strictObject({ name: planName, paymentMethod, address: newAddress, coupon }),
     responses: { 202: pending, 204: null },
     errors: ['email_unconfirmed', 'bundle_held', 'invalid_payment_method', ...purchaseErrors],
-    needs: ['table', 'payments', 'paymentScope'],
+    needs: ['table', 'payments', 'paymentScope', 'keyring'],
   },
   changeBundle: {
     routes: ['PUT /v1/user/bundle/{bundleName}'],
@@ -1122,7 +1122,7 @@ export const v1 = place('v1', {
     body: z.optional(z.strictObject({ coupon })),
     responses: { 202: pending, 204: null },
     errors: ['no_bundle', 'bundle_held', 'no_card', ...purchaseErrors],
-    needs: ['table', 'payments', 'paymentScope'],
+    needs: ['table', 'payments', 'paymentScope', 'keyring'],
   },
   buy: {
     routes: ['POST /v1/user/buy'],
@@ -1134,7 +1134,7 @@ export const v1 = place('v1', {
     body: z.optional(z.strictObject({ coupon })),
     responses: { 201: null, 202: pending },
     errors: ['no_bundle', 'bundle_removed', 'no_card', ...purchaseErrors],
-    needs: ['table', 'payments', 'paymentScope'],
+    needs: ['table', 'payments', 'paymentScope', 'keyring'],
   },
   getPurchase: {
     routes: ['GET /v1/purchase/{id}', 'GET /v1/renewal/{id}'],

@@ -11,8 +11,11 @@ const ROOT = `${import.meta.dirname}/../..`
 /** What our code calls the object that holds the ports: `deps`, `moneyDeps`, `ports`, and `unpaced` in jobs. */
 const HOLDER = /(?:deps|ports|unpaced)\d*$/i
 
-/** The modules that open the ports: that they name one does not mean that somebody uses it. */
-const OPENS = /^(?:functions\/http\/live\.ts|core\/adapters\/)/
+/**
+ * The modules that open the ports, and the one that names the source of a request where a function has what that takes: that
+ * they name a port does not mean that somebody needs it.
+ */
+const OPENS = /^(?:functions\/http\/(?:live|source-name)\.ts|core\/adapters\/)/
 
 /** The ports that a function needs and that nothing in its code reads. */
 export async function unreadNeeds(fn: Deployed): Promise<Need[]> {

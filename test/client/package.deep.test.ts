@@ -28,12 +28,12 @@ afterAll(() => rmSync(folder, { recursive: true }))
 
 const read = (...path: string[]) => readFileSync(join(built, '.client', ...path), 'utf8')
 
-test('the client has at most 19 KB, 6 KB of them compressed, and imports nothing', () => {
+test('the client has at most 19 KB, 6.1 KB of them compressed, and imports nothing', () => {
   const code = read('client.js')
   const shared = [...code.matchAll(/from"(\.\/[^"]+)"/g)].map(([, file = '']) => read(file))
   const whole = [code, ...shared].join('')
   expect(whole.length).toBeLessThanOrEqual(19_000)
-  expect(gzipSync(whole).length).toBeLessThanOrEqual(6_000)
+  expect(gzipSync(whole).length).toBeLessThanOrEqual(6_100)
   expect(whole).not.toMatch(/from ?"(?!\.\/)|import\(|require\(|node:|process\b/)
 })
 

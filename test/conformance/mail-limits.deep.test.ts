@@ -1,14 +1,11 @@
 import { expect, test } from 'vitest'
-import { limitKey } from '../../core/limits/limits.ts'
 import { isVariant, mailboxOf } from '../../core/limits/mailbox.ts'
-import { networkOf } from '../../core/limits/network.ts'
 import { HOUR_MS, MINUTE_MS } from '../../core/time.ts'
-import type { Placed } from '../../functions/http/route.ts'
-import { rows } from '../../functions/http/rows.ts'
 import { rest } from '../../functions/rest/routes.ts'
 import { startApp } from '../support/app.ts'
 import { resetCode, withTwoFactor } from '../support/credentials.ts'
 import { newPerson } from '../support/people.ts'
+import { expectError } from './contract.ts'
 
 /**
  * Mails that strangers can cause. No stranger fills a mailbox, none keeps its owner from the mail or the code that

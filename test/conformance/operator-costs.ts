@@ -124,9 +124,9 @@ export const OPERATOR_COSTS: [route: string, Cost][] = [
   [
     'POST /ops/admin/accounts/{id}/erase',
     {
-      dynamodb: { DeleteItem: 1, GetItem: 4, Query: 6, TransactWriteItems: 3, UpdateItem: 5 },
+      dynamodb: { DeleteItem: 1, GetItem: 4, Query: 6, TransactWriteItems: 3, UpdateItem: 6 },
       readUnits: 10,
-      writeUnits: 51,
+      writeUnits: 52,
       cognito: { AdminDeleteUser: 1 },
       stripe: { 'GET /v1/customers': 1 },
     },

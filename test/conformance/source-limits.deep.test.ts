@@ -26,7 +26,8 @@ const SIGNS: [RegExp, Guard][] = [
   [/registerAccount\(/, 'signup'],
   [/totp\.stepOf\(|passkeys\.verifyAssertion\(|checkCode\(|readLinkCode\(/, 'code'],
   [/payments\.(createPayment|attachCard)\(/, 'card'],
-  [/mailRequest\(|isLimited: true/, 'mail'],
+  // The templates that strangers can have sent to any address (`core/notifications/mail-causes.ts`).
+  [/mailRequest\(|template: "(confirm|change)-email",\s*values: \{[^}]*\},\s*codeLookup/, 'mail'],
 ]
 
 /** Rows that only finish payments that have begun: nobody tries a card with them. */

@@ -1,7 +1,9 @@
+import type { ErrorCode } from '../../core/errors.ts'
 import { tableDefinition } from '../../core/table/definition.ts'
 import { subscribedEvents } from '../../core/webhooks/event-types.ts'
 import { cors } from '../../functions/http/cors.ts'
 import { gatewayKey, type Need, type Placed } from '../../functions/http/route.ts'
+import { errorsOf } from '../../functions/http/row-errors.ts'
 import { rows } from '../../functions/http/rows.ts'
 import { jobs, subscribers, tasks } from '../../functions/jobs/schedule.ts'
 import { ENVIRONMENT } from './environment.ts'
@@ -380,22 +382,22 @@ const targets: Rule = (graph) =>
     }),
   )
 
-/**
- * Public routes whose input is a refresh token, which cannot be guessed. Every client sends them, and under a limit
- * for all callers together, somebody who floods the route would keep others from signing out.
- */
-const BY_REFRESH_TOKEN = ['refresh', 'logout']
+/** What an endpoint answers at which a password, a code, a passkey or a card can be tried. */
+const TRIED: readonly ErrorCode[] = [
+  'invalid_credentials',
+  'wrong_password',
+  'invalid_code',
+  'two_factor_invalid',
+  'passkey_refused',
+  'too_many_cards_tried',
+]
 
-/**
- * Routes where passwords, codes or cards can be tried, or mails and accounts be made in bulk: public routes
- * with a body, apart from those by refresh token, routes that take a card, and the one that takes nothing but a proof.
- */
+/** Routes where something can be tried, or mails and accounts be made in bulk, or strangers reach Cognito. */
 const TIGHT = rows
   .filter(
-    ({ auth, body, name, errors }) =>
-      (auth === 'public' && body && !BY_REFRESH_TOKEN.includes(name)) ||
-      errors.includes('too_many_cards_tried') ||
-      name === 'confirmSession',
+    (row) =>
+      errorsOf(row).some((code) => TRIED.includes(code)) ||
+      (row.auth === 'public' && (row.body || row.needs.includes('identity'))),
   )
   .flatMap(routesOf)
 
@@ -415,7 +417,11 @@ const throttles: Rule = (graph) => {
       TIGHT,
     ),
     ...routeSettings.flatMap((one: Record<string, unknown>) =>
-      same(`the throttle of ${one.routeKey}`, [one.throttlingRateLimit, one.throttlingBurstLimit], [25, 50]),
+      same(
+        `the throttle of ${one.routeKey}`,
+        [one.throttlingRateLimit, one.throttlingBurstLimit],
+        [500, 500],
+      ),
     ),
     // API Gateway refuses settings of a route that does not exist yet.
     ...all(graph, ROUTE)

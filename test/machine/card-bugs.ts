@@ -97,8 +97,11 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
   {
     title: 'the webhook abandons a payment that its request is about to confirm',
     near: settleHold,
-    find: ['{ payment, matches: isPayment(payment, hold, deps.webhooks),', 'leased: isLeased(deps, hold),'],
-    put: ['{ payment, matches: isPayment(payment, hold, deps.webhooks),', 'leased: !deps,'],
+    find: [
+      '{ payment, matches: isPayment(payment, hold, deps.paymentScope),',
+      'leased: isLeased(deps, hold),',
+    ],
+    put: ['{ payment, matches: isPayment(payment, hold, deps.paymentScope),', 'leased: !deps,'],
     // Of the types that we subscribe to, none comes while a payment waits to be confirmed.
     more: [
       {

@@ -28,7 +28,17 @@ export const EXHAUSTIVE = process.env.EXHAUSTIVE !== undefined
 export class Crash extends Error {}
 
 /** Ports that work inside the process, so they cannot fail on their own. */
-const LOCAL = new Set(['clock', 'ids', 'log', 'keyring', 'totp', 'passwordHashes', 'mailDomains', 'webhooks'])
+const LOCAL = new Set([
+  'clock',
+  'ids',
+  'log',
+  'keyring',
+  'totp',
+  'passwordHashes',
+  'mailDomains',
+  'paymentScope',
+  'webhookSecrets',
+])
 
 /** The same ports, which break at `point` and record their calls. */
 export function breaking(ports: Ports, point?: Break): { ports: Ports; calls: string[] } {

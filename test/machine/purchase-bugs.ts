@@ -395,7 +395,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
       '{ payment, matches: isPayment(payment, purchase, deps.paymentScope),',
       'leased: isLeased(deps, purchase),',
     ],
-    put: ['{ payment, matches: isPayment(payment, purchase, deps.webhooks),', 'leased: !deps,'],
+    put: ['{ payment, matches: isPayment(payment, purchase, deps.paymentScope),', 'leased: !deps,'],
     // Of the types that we subscribe to, none comes while a payment waits to be confirmed.
     more: [
       {

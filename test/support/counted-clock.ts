@@ -18,7 +18,8 @@ export function countedClock(startMs = Date.UTC(2026, 10, 21, 12)): CountedClock
     nowMs: () => nowMs,
     wait: (ms) =>
       new Promise<void>((wake) => {
-        const atMs = nowMs + ms
+        // Whole milliseconds, as every clock of a computer tells them.
+        const atMs = Math.ceil(nowMs + ms)
         const later = waiting.findIndex((each) => each.atMs > atMs)
         waiting.splice(later < 0 ? waiting.length : later, 0, { atMs, wake })
       }),

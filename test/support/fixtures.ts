@@ -11,7 +11,7 @@ import type { Identity, Ports } from '../../core/ports.ts'
 import { buyBundle } from '../../core/purchases/buy.ts'
 import type { BundleName } from '../../core/purchases/catalogue.ts'
 import { keys, paymentKey } from '../../core/table/keys.ts'
-import type { Item, Table } from '../../core/table/table.ts'
+import type { Item, Table, Write } from '../../core/table/table.ts'
 import { openWireTable } from '../../core/table/wire.ts'
 import { receiveWebhook } from '../../core/webhooks/events.ts'
 import type { Stack } from '../local/stack.ts'
@@ -39,6 +39,8 @@ export interface Fixtures {
   cardOnFile(accountId: string, paymentMethod: string): Promise<string>
   /** Writes items into the database directly, so that no call is counted and no fault applies. */
   put(items: readonly Item[]): Promise<void>
+  /** Writes into the database directly, as `put`. */
+  transact(writes: readonly Write[]): Promise<void>
   /** The account's default application key. */
   defaultKey(accountId: string): Promise<string>
 }
@@ -113,6 +115,7 @@ export function openFixtures(stack: Stack, live: () => Promise<Ports>): Fixtures
         return String(added[0]?.sk).slice('CARD#'.length)
       }),
     put: (items) => database.putAll(items),
+    transact: (writes) => database.transact(writes),
     async defaultKey(accountId) {
       return readDefaultKey(await live(), await accountOf({ table: database } as unknown as Ports, accountId))
     },

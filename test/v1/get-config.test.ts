@@ -14,6 +14,7 @@ test('200: anybody learns what a page needs before a sign-in', async () => {
   expect(body).toEqual({
     appName: 'Bursar',
     publishableKey: 'pk_test_Local0001',
+    challenge: null,
     bundles: [
       { name: 'STARTER', title: 'Starter', units: 1_000, price: 0.99 },
       { name: 'DEVELOPER', title: 'Developer', units: 100_000, price: 9.99 },

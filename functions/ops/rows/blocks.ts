@@ -6,7 +6,8 @@ import type { OperatorRows } from '../../http/route.ts'
 const named = z
   .string()
   .check(
-    z.regex(/^[\w-]{1,255}(\/[\w-]{1,255})?$/, 'must be a fingerprint, an account and its card, or a digest'),
+    z.maxLength(300, { abort: true }),
+    z.regex(/^[\w-]{1,150}(\/[\w-]{1,150})?$/, 'must be a fingerprint, an account and its card, or a digest'),
   )
 
 const namedCard = z.strictObject({ reason, card: named })
