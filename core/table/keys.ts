@@ -362,9 +362,9 @@ export const MAIL_MARK_KEPT_MS = 90 * DAY_MS
 /** As long as its mail. */
 export const ALERT_KEPT_MS = NEWS_MAIL_KEPT_MS
 export const INVITATION_CODE_KEPT_MS = 7 * DAY_MS
-/** For so long a published event can be replayed. */
 /** Longer than a year, so that a month can be compared with the same one of the year before. */
 export const MONTH_KEPT_MS = 400 * DAY_MS
+/** For so long a published event can be replayed. */
 export const PUBLISHED_EVENT_KEPT_MS = 30 * DAY_MS
 /** For so long a mailbox that had the trial gets no other, whatever became of the account. */
 export const TRIAL_KEPT_MS = 365 * DAY_MS

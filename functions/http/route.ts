@@ -142,11 +142,11 @@ export const fileOf = (name: string): string => name.replace(/[A-Z0-9]+/g, (run)
 /** A row with its place: `functions/<dialect>/<file>.ts`, whose name is the row's in kebab-case. */
 export type Placed<R extends Row = Row> = R & { dialect: Dialect; name: string; file: string }
 
-/** Whatever an operator changes, at the console they prove first who they are. The role `read` changes nothing. */
 /** Whether a row only reads, so that it answers an access token that came from an application key. */
 export const isRead = ({ routes }: Pick<Row, 'routes'>): boolean =>
   routes.every((route) => route.startsWith('GET '))
 
+/** Whatever an operator changes, at the console they prove first who they are. The role `read` changes nothing. */
 const asksProof = ({ auth, role, routes }: Row): boolean =>
   auth === 'operator' && role !== 'read' && !routes[0].startsWith('GET ')
 
