@@ -1,6 +1,7 @@
 import { render } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 import { Dialog } from './dialog.tsx'
+import { loadScript, namedScript } from './load-script.ts'
 import { words } from './words.ts'
 
 /** The part of Cloudflare's script that is used here. */
@@ -14,22 +15,10 @@ interface Turnstile {
 
 const CHALLENGE_JS = 'https://challenges.cloudflare.com/turnstile/v0/api.js'
 
-let loading: Promise<Turnstile> | undefined
-
-/** Loads the script once, from where the page says: from Cloudflare, or from its double on the local stack. */
-function turnstile(): Promise<Turnstile> {
-  loading ??= new Promise<Turnstile>((resolve, reject) => {
-    const source = document.querySelector<HTMLMetaElement>('meta[name=challenge-js]')?.content ?? CHALLENGE_JS
-    const script = Object.assign(document.createElement('script'), { src: `${source}?render=explicit` })
-    script.onload = () => resolve((window as unknown as { turnstile: Turnstile }).turnstile)
-    script.onerror = () => {
-      loading = undefined
-      script.remove()
-      reject(new Error('The script of the challenge could not be loaded.'))
-    }
-    document.head.append(script)
-  })
-  return loading
+/** The script of the challenge, from where the page says: from Cloudflare, or from its double on the local stack. */
+async function turnstile(): Promise<Turnstile> {
+  await loadScript(`${namedScript('challenge-js') ?? CHALLENGE_JS}?render=explicit`)
+  return (window as unknown as { turnstile: Turnstile }).turnstile
 }
 
 /**

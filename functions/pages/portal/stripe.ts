@@ -1,24 +1,16 @@
 import type { Stripe, StripeElements } from '@stripe/stripe-js'
+import { loadScript, namedScript } from '../kit/load-script.ts'
 import { hasCode, ToldError } from '../kit/problem.ts'
 
-let loading: Promise<Stripe> | undefined
-
-/** Loads Stripe.js once, from where the page says: from Stripe, or from its double on the local stack. */
-export function stripeOf(publishableKey: string): Promise<Stripe> {
-  loading ??= new Promise<Stripe>((resolve, reject) => {
-    const source = document.querySelector<HTMLMetaElement>('meta[name=stripe-js]')?.content ?? ''
-    const script = Object.assign(document.createElement('script'), { src: source, async: true })
-    script.onload = () =>
-      window.Stripe ? resolve(window.Stripe(publishableKey)) : reject(new Error('No Stripe.js'))
-    script.onerror = () => {
-      loading = undefined
-      script.remove()
-      reject(new Error('Stripe.js could not be loaded.'))
-    }
-    document.head.append(script)
-  })
-  return loading
+/** Stripe.js, from where the page says: from Stripe, or from its double on the local stack. */
+export async function stripeOf(publishableKey: string): Promise<Stripe> {
+  await loadScript(namedScript('stripe-js') ?? '')
+  if (!window.Stripe) throw new Error('The script of Stripe is none.')
+  stripe ??= window.Stripe(publishableKey)
+  return stripe
 }
+
+let stripe: Stripe | undefined
 
 /** What Stripe says about a card or a bank, in the person's language; nothing was charged. */
 const refusalOf = ({ message }: { message?: string | undefined }): ToldError => new ToldError(message)
