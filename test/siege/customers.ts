@@ -26,6 +26,9 @@ const HABITS: [action: string, share: number][] = [
 
 const THINKS_MS = 2_000
 
+/** An address gets five such mails an hour. */
+const MOST_RESETS = 4
+
 /** Random numbers from a seed, so that two runs ask for the same. */
 export function random(seed: number): () => number {
   let state = seed >>> 0 || 1
@@ -46,7 +49,9 @@ export async function live(
   const next = random(seed)
   await pause(next() * THINKS_MS)
   while (performance.now() < untilMs) {
-    const action = chosen(next() * 100)
+    const wanted = chosen(next() * 100)
+    const action = wanted === 'reset by mail' && customer.resets >= MOST_RESETS ? 'read the account' : wanted
+    if (action === 'reset by mail') customer.resets++
     await act(world, customer, action, into, untilMs).catch((error: Error) =>
       into.errors.push(`${action}: ${error.message}`),
     )

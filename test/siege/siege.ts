@@ -11,6 +11,7 @@ import { type Honest, live } from './customers.ts'
 import { type Account, newAccount, openWorld, type World } from './world.ts'
 
 const CUSTOMERS = 50
+const WARM_SECONDS = 20
 const CALM_SECONDS = 30
 /** A mail that a customer asks for arrives within this. */
 const MAIL_SECONDS = 60
@@ -98,7 +99,10 @@ async function main(): Promise<void> {
     const customers: Account[] = []
     for (let n = 0; n < CUSTOMERS; n++)
       customers.push(await newAccount(world, `customer${n}`, `198.51.100.${n + 1}`))
-    progress(`They go about their business in peace for ${CALM_SECONDS} s.`)
+    progress(
+      `They go about their business in peace, ${WARM_SECONDS} s for the stack to get warm and ${CALM_SECONDS} s to compare.`,
+    )
+    await phase(world, customers, WARM_SECONDS, 500)
     const calm = await phase(world, customers, CALM_SECONDS, 1)
     progress('The attackers get ready.')
     const own = new Map<string, Account[]>()

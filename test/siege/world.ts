@@ -81,6 +81,8 @@ export interface Account {
   token: string
   refreshToken: string
   key: string
+  /** Mails with a code to reset the password that were asked for. */
+  resets: number
 }
 
 const PASSWORD = 'Hello123!'
@@ -110,5 +112,5 @@ export async function newAccount(
     world.ask(from, 'POST', '/v1/auth/login', { json: login }),
   )
   const { apiKey: key } = await must(200, world.ask(from, 'GET', '/v1/user', { token }))
-  return { ...person, from, token, refreshToken, key } satisfies Account
+  return { ...person, from, token, refreshToken, key, resets: 0 } satisfies Account
 }
