@@ -159,14 +159,13 @@ export function countTry(
     const tries = attempt === 1 ? read : (await readName(deps, guard)).tries
     requireUnlocked(deps, tries)
     const triedAtMs = deps.clock.nowMs()
-    const [, tried] = countOf(tries.network)
-    const [triesName] = countOf(tries.network)
+    const [count, tried] = countOf(tries.network)
     // A count that is over was read as 0.
     const isSame = [
       tries.triedAtMs === 0
         ? expr`attribute_not_exists(${attr(tried)})`
         : expr`${attr(tried)} = ${tries.triedAtMs}`,
-      ...(tries.tries === 0 ? [] : [expr`${attr(triesName)} = ${tries.tries}`]),
+      ...(tries.tries === 0 ? [] : [expr`${attr(count)} = ${tries.tries}`]),
     ]
     const { set, hasEnded } = counting(deps, tries)
     await deps.table.update(

@@ -49,7 +49,8 @@ export interface LimitState {
   windowSeconds: number
   /** Events for which this window still has room. */
   left: number
-  /** Seconds until the next window begins, at least 1. */
+  /** When the next window begins, epoch ms, and in how many seconds that is, at least 1. */
+  endsMs: number
   resetSeconds: number
   /** Whether the limit has refused this event. */
   isFull: boolean
@@ -134,11 +135,13 @@ function endOf(deps: Deps, [what]: readonly Limited[]): number {
 }
 
 function standingsOf(deps: Deps, whats: readonly Limited[], item: Item, isRefused: boolean): LimitState[] {
-  const resetSeconds = Math.ceil((endOf(deps, whats) - deps.clock.nowMs()) / 1000)
+  const endsMs = endOf(deps, whats)
+  const resetSeconds = Math.ceil((endsMs - deps.clock.nowMs()) / 1000)
   return whats.map((what): LimitState => {
     const { most, windowMs } = LIMITS[what]
     const left = most - Number(item[what] ?? 0)
-    return { what, most, windowSeconds: windowMs / 1000, left, resetSeconds, isFull: isRefused && left <= 0 }
+    const isFull = isRefused && left <= 0
+    return { what, most, windowSeconds: windowMs / 1000, left, endsMs, resetSeconds, isFull }
   })
 }
 

@@ -26,9 +26,6 @@ function partsOf(address: string): { name: string; domain: string } {
   return { name: key.slice(0, at), domain: key.slice(at + 1).replace(/^googlemail\.com$/, 'gmail.com') }
 }
 
-/**
- * Names the mailbox behind an address whose owner has confirmed it, by a MAC. All forms with a plus are one here: nobody
- * but the mailbox's owner has confirmed any of them.
- */
+/** Names the mailbox behind an address whose owner has confirmed it, by a MAC. */
 export const provedMailboxOf = ({ keyring }: Deps<'keyring'>, address: string): string =>
-  keyring.mac('mailbox', mailboxOf(address).replace('+@', '@')).toString('base64url').slice(0, 22)
+  keyring.mac('mailbox', mailboxOf(address)).toString('base64url').slice(0, 22)

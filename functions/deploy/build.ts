@@ -32,20 +32,6 @@ export async function buildBundles(
   return new Map(await Promise.all(fns.map(buildOne)))
 }
 
-/** Our own code in a function's bundle, readable and in one piece: what the function can reach, and nothing else. */
-export async function reachableCode(fn: Deployed): Promise<string> {
-  const options = bundleOptions(fn, ROOT)
-  const { outputFiles } = await build({
-    ...options,
-    plugins: [onlyWhatIsUsed(fn)],
-    packages: 'external',
-    minify: false,
-    splitting: false,
-    write: false,
-  })
-  return outputFiles.map(({ text }) => text).join('\n')
-}
-
 /**
  * Removes from our own modules what the function does not use: other functions' rows, properties of its own
  * row that only the OpenAPI document needs, texts of errors that its row does not list, adapters of other

@@ -137,6 +137,8 @@ export function endpoint<const R extends Placed>(
     print({ level: 'fatal', route: routeOf(row), message: error.message })
   })
 
+  const isGuarded = guardsOf(row).length > 0
+
   return middy<Event, Result>()
     .use(logLine(row))
     .use(sourceHeaders())
@@ -163,7 +165,7 @@ export function endpoint<const R extends Placed>(
         return success(row, await repeat(orRefuse(request, refusal), refusal))
       }
       const wanted = request()
-      if (guardsOf(row).length > 0) {
+      if (isGuarded) {
         const states = await limitSource(row, event.headers, address)
         sourceLimits.set(event, limitHeaders(states))
         requireWithinLimit(states)

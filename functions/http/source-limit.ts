@@ -1,7 +1,7 @@
 import { countEvent, type Limited, type LimitState } from '../../core/limits/limits.ts'
 import { networkOf } from '../../core/limits/network.ts'
 import { live } from './live.ts'
-import { type Guard, PROOF_GUARDS, type Row } from './route.ts'
+import { type Guard, guardsOf, type Row } from './route.ts'
 
 /** The limit of a network address for each guard. */
 const LIMITS: Record<Guard, Limited> = {
@@ -24,19 +24,18 @@ export async function limitSource(
   address: string,
 ): Promise<LimitState[]> {
   const bringsProof = headers['x-proof-password'] !== undefined || headers['x-proof-code'] !== undefined
-  const proofGuards = row.proof === 'recent' && bringsProof ? PROOF_GUARDS : []
-  const guards = [...new Set([...(row.guards ?? []), ...proofGuards])]
+  const guards = bringsProof ? guardsOf(row) : (row.guards ?? [])
   const [first, ...others] = guards.map((guard) => LIMITS[guard])
   if (!first) return []
   const deps = await live(['table', 'keyring'])
   const nowMs = deps.clock.nowMs()
   const network = networkOf(address)
-  const known = refusals.get(network)?.filter((refusal) => refusal.endsMs > nowMs) ?? []
-  const again = known.filter(({ state }) => [first, ...others].includes(state.what))
+  const known = refusals.get(network)?.filter(({ endsMs }) => endsMs > nowMs) ?? []
+  const again = known.filter(({ what }) => [first, ...others].includes(what))
   if (again.length > 0)
-    return again.map(({ state, endsMs }) => ({ ...state, resetSeconds: Math.ceil((endsMs - nowMs) / 1000) }))
+    return again.map((state) => ({ ...state, resetSeconds: Math.ceil((state.endsMs - nowMs) / 1000) }))
   const states = await countEvent(deps, network, first, ...others)
-  const full = states.filter(({ isFull }) => isFull).map((state) => ({ state, endsMs: endOf(state, nowMs) }))
+  const full = states.filter(({ isFull }) => isFull)
   if (full.length > 0) {
     if (refusals.size >= MOST_REFUSALS) refusals.clear()
     refusals.set(network, [...known, ...full])
@@ -44,14 +43,11 @@ export async function limitSource(
   return states
 }
 
-const endOf = ({ windowSeconds }: LimitState, nowMs: number): number =>
-  (Math.floor(nowMs / (windowSeconds * 1000)) + 1) * windowSeconds * 1000
-
 /** Networks whose refusal this container remembers. */
 const MOST_REFUSALS = 1_000
 
 /**
- * What each network was refused, and until when, epoch ms. It stays refused until then, so this container need not ask
- * the table again: a flood from one address costs no more writes than its limit allows.
+ * What each network was refused. It stays refused until the window ends, so this container need not ask the table again: a
+ * flood from one address costs no more writes than its limit allows.
  */
-export const refusals = new Map<string, { state: LimitState; endsMs: number }[]>()
+export const refusals = new Map<string, LimitState[]>()

@@ -28,6 +28,16 @@ export async function unreadNeeds(fn: Deployed): Promise<Need[]> {
  * its bundle, from which the build has removed whatever the function cannot reach, but readable and without packages.
  */
 async function portsRead(fn: Deployed): Promise<Set<string>> {
+  // esbuild writes the path of each module above its code.
+  const modules = (await reachableCode(fn)).split(/^ *\/\/ (?=[\w/.-]+\.ts$)/m)
+  const code = modules.filter((text) => !OPENS.test(text)).map((text) => `// ${text}`)
+  const read = new Set<string>()
+  visit(parseSync(code.join('\n'), { syntax: 'ecmascript', target: 'es2022' }), read)
+  return read
+}
+
+/** Our own code in a function's bundle, readable and in one piece: what the function can reach, and nothing else. */
+export async function reachableCode(fn: Deployed): Promise<string> {
   const { outputFiles } = await build({
     ...bundleOptions(fn, ROOT),
     plugins: [onlyWhatIsUsed(fn)],
@@ -38,12 +48,7 @@ async function portsRead(fn: Deployed): Promise<Set<string>> {
     outdir: ROOT,
     logLevel: 'silent',
   })
-  // esbuild writes the path of each module above its code.
-  const modules = outputFiles.flatMap(({ text }) => text.split(/^ *\/\/ (?=[\w/.-]+\.ts$)/m))
-  const code = modules.filter((text) => !OPENS.test(text)).map((text) => `// ${text}`)
-  const read = new Set<string>()
-  visit(parseSync(code.join('\n'), { syntax: 'ecmascript', target: 'es2022' }), read)
-  return read
+  return outputFiles.map(({ text }) => text).join('\n')
 }
 
 /** Collects the names of the ports that are read in a syntax tree. */
