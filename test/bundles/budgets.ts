@@ -16,21 +16,25 @@ export type FunctionClass = 'bare' | 'document' | 'usage' | 'table' | 'identityO
  * The budget of each class. Raise a number only on purpose. `npm test` enforces the kilobytes, and
  * `npm run check` enforces the ratios too.
  *
+ * A ratio leaves 4 % over the highest median that was seen on an idle machine, because medians of the same bundles differ
+ * by as much from run to run.
+ *
  * The ratio of `usage` leaves room for one garbage collection, which every start has. A start that fills the young
  * generation a second time takes 3 % more, and `bundles.test.ts` holds that none of this class does.
  */
 export const budgets: Record<FunctionClass, Budget> = {
   bare: { initKb: 140, packageKb: 140, ratio: 1.3 },
   // The whole OpenAPI document: descriptions take 75 KB, schemas 95 KB, examples 25 KB. Each endpoint adds 3 KB.
-  document: { initKb: 380, packageKb: 380, ratio: 1.3 },
+  document: { initKb: 380, packageKb: 380, ratio: 1.35 },
   // A consume calls for the renewal of its bundle and starts it at once (2 KB), knows the settings and limits of its key,
   // and shares its write with others of the process (12 KB).
   usage: { initKb: 92, packageKb: 92, ratio: 1.18 },
-  // Audit log and events: 12 KB.
-  table: { initKb: 230, packageKb: 630, ratio: 1.45 },
-  identityOrMail: { initKb: 400, packageKb: 750, ratio: 1.7 },
-  // Rare, and no customer waits for them: an erasure takes 1.66 to 1.68.
-  operator: { initKb: 400, packageKb: 750, ratio: 1.8 },
+  // Audit log and events: 12 KB. The heaviest takes 1.43 to 1.50.
+  table: { initKb: 230, packageKb: 630, ratio: 1.55 },
+  // The heaviest takes 1.66 to 1.74.
+  identityOrMail: { initKb: 400, packageKb: 750, ratio: 1.8 },
+  // Rare, and no customer waits for them: an erasure takes 1.83 to 1.90.
+  operator: { initKb: 400, packageKb: 750, ratio: 1.97 },
 }
 
 /** The class of a function, by the services that it needs. */
