@@ -184,12 +184,27 @@ export interface Mail {
  * `purpose` separates uses from each other: a MAC for one purpose is not valid for another.
  */
 export interface Keyring {
-  /** HMAC-SHA-256 over `parts` (length-prefixed, so that no two lists collide): 32 bytes. */
+  /** HMAC-SHA-256 over `parts` (length-prefixed, so that no two lists collide) by the secret in use: 32 bytes. */
   mac(purpose: string, ...parts: string[]): Buffer
-  /** AES-256-GCM with a fresh nonce; `context` is authenticated and must be given again to open. */
+  /**
+   * The MACs by every live secret, that of the secret in use first: while the secret rotates, what was made with the other
+   * one is recognised by these.
+   */
+  macs(purpose: string, ...parts: string[]): [Buffer, ...Buffer[]]
+  /** Name the live secrets, the one in use first: 4 hex digits each, which tell nothing of it. */
+  versions: [string, ...string[]]
+  /** The MAC by the secret that has this version; undefined if no live one has. */
+  macBy(version: string, purpose: string, ...parts: string[]): Buffer | undefined
+  /**
+   * AES-256-GCM with a fresh nonce, by the secret in use; `context` is authenticated and must be given again to open. The
+   * text begins with the version.
+   */
   seal(purpose: string, context: string, plaintext: string): string
-  /** @throws Error if the text was not sealed for this purpose and context. */
-  open(purpose: string, context: string, sealed: string): string
+  /**
+   * @returns undefined if the text was sealed with a secret that is not live any more
+   * @throws Error if the text was not sealed for this purpose and context.
+   */
+  open(purpose: string, context: string, sealed: string): string | undefined
 }
 
 /**

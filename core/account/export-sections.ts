@@ -83,6 +83,8 @@ export const exportedKinds: readonly ExportedKind[] = [
       totp: SECRET,
       totpPending: SECRET,
       defaultKey: `${SECRET} GET /v1/user shows it.`,
+      defaultKeyDigest: MARK,
+      defaultKeyEnds: 'A part of the default key. GET /v1/user shows it.',
       confirmCode: SECRET,
       changeCode: SECRET,
       resetCode: SECRET,

@@ -9,7 +9,7 @@ import { queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
 import { trialMark } from '../quota/trial.ts'
 import { expr } from '../table/expression.ts'
-import { importKey, keys } from '../table/keys.ts'
+import { importKey, type Key, keys } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
 import { ConditionFailed, type Item, type Write } from '../table/table.ts'
 import type { Profile } from './account.ts'
@@ -109,23 +109,36 @@ async function importUser(
   }
 }
 
-/** The mark of a user, and the digest of all that the import says of them. */
-function markOf({ keyring }: Deps<'keyring'>, user: ImportedUser) {
+interface ImportMark {
+  key: Key
+  digest: string
+}
+
+/**
+ * The marks that a user may have by the live root secrets, that by the one in use first, and the digest of all that the
+ * import says of them.
+ */
+function marksOf({ keyring }: Deps<'keyring'>, user: ImportedUser): [ImportMark, ...ImportMark[]] {
   const { email, username, fullName, created, units, customer, passwordHash } = user
   const said = [emailKey(email), username, fullName, created, units, customer, passwordHash]
-  return {
-    key: importKey(keyring.mac('import', emailKey(email)).toString('hex').slice(0, 32)),
-    digest: keyring.mac('imported-user', JSON.stringify(said)).toString('base64url'),
-  }
+  const [inUse, ...others] = keyring.macs('import', emailKey(email))
+  const [digest, ...otherDigests] = keyring.macs('imported-user', JSON.stringify(said))
+  const mark = (mac: Buffer, of = digest): ImportMark => ({
+    key: importKey(mac.toString('hex').slice(0, 32)),
+    digest: of.toString('base64url'),
+  })
+  return [mark(inUse), ...others.map((mac, at) => mark(mac, otherDigests[at]))]
 }
 
 /** @throws ImportRefused if the same address was imported with something else */
 async function findImported(deps: ImportDeps, user: ImportedUser): Promise<ImportResult | undefined> {
-  const { key, digest } = markOf(deps, user)
-  const mark = await deps.table.get(key)
-  if (!mark) return undefined
-  if (mark.digest !== digest) throw new ImportRefused('imported_differently')
-  return { status: 'imported', id: String(mark.accountId), replayed: true }
+  for (const { key, digest } of marksOf(deps, user)) {
+    const mark = await deps.table.get(key)
+    if (!mark) continue
+    if (mark.digest !== digest) throw new ImportRefused('imported_differently')
+    return { status: 'imported', id: String(mark.accountId), replayed: true }
+  }
+  return undefined
 }
 
 /** @throws ImportRefused */
@@ -157,7 +170,7 @@ async function writeUser(
   if (!address) throw new ImportRefused('email_taken')
   const customer = user.customer === undefined ? undefined : await takeOverCustomer(deps, id, user.customer)
   if (customer && 'refused' in customer) throw new ImportRefused(customer.refused)
-  const mark = markOf(deps, user)
+  const [mark] = marksOf(deps, user)
   // The positions of these are known when a condition fails.
   const guards: Write[] = [
     { put: { ...mark.key, accountId: id, digest: mark.digest }, if: absent },

@@ -22,7 +22,7 @@ export function newAccount(
     generation: 0,
     twofaTries: 0,
     twofaTriedAtMs: 0,
-    defaultKey: key.sealed,
+    ...key.parts,
     defaultKeyAtMs: nowMs,
     keyCount: 1,
     nextKeySlot: 1,

@@ -22,7 +22,10 @@ export interface AccountOverview {
   hasTwoFactor: boolean
   /** When a recovery of lost two-factor codes can be finished, epoch ms; undefined if none is open. */
   recoveryFinishesAtMs: number | undefined
-  /** The default application key: in plain text for a recent session, else by its first and last characters. */
+  /**
+   * The default application key: in plain text for a recent session, else by its first and last characters. So it is, too,
+   * if the root secret is lost with which the key was sealed: the key works, and a new one can be made.
+   */
   defaultKey: string
   /** Units left, those used in all, and those of open reservations. */
   usage: { left: number; used: number; reserved: number }
@@ -57,9 +60,8 @@ export const describeAccount = (
   hasTwoFactor: account.totp !== undefined,
   recoveryFinishesAtMs: openRecovery(account, deps.clock.nowMs())?.finishesAtMs,
   defaultKey:
-    showsKey && account.emailVerified
-      ? readDefaultKey(deps, account)
-      : maskedKey(readDefaultKey(deps, account)),
+    (showsKey && account.emailVerified ? readDefaultKey(deps, account) : undefined) ??
+    maskedKey(account.defaultKeyEnds),
   usage: {
     left: account.quota?.left ?? 0,
     used: account.quota?.used ?? 0,
@@ -76,7 +78,7 @@ export const describeAccount = (
  * Enough of a key to recognise it, and nothing to use it with. It is ASCII, so that a client that sends it as a key
  * learns that it is none.
  */
-const maskedKey = (key: string): string => `${key.slice(0, 8)}...${key.slice(-4)}`
+const maskedKey = ({ prefix, last4 }: Profile['defaultKeyEnds']): string => `${prefix}...${last4}`
 
 function bundleHeld(account: Account): AccountOverview['bundle'] {
   const { bundle: name, quota } = account

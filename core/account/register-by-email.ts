@@ -15,16 +15,26 @@ export async function registerByEmail(
   deps: RegisterDeps,
   input: Omit<Registration, 'username'>,
 ): Promise<Account> {
+  let refused: DomainError | undefined
   for (let nth = 0; nth < NAMES; nth++) {
-    try {
-      return await registerAccount(deps, { ...input, username: usernameFor(deps, input.email, nth) })
-    } catch (error) {
-      // The name is that of an account that has another address by now, or of one that is too old for a repeat.
-      if (!(error instanceof DomainError && error.code === 'username_taken')) throw error
+    // While the root secret rotates, an earlier copy of the request may have got its name by the other one.
+    for (const username of usernamesFor(deps, input.email, nth)) {
+      try {
+        return await registerAccount(deps, { ...input, username })
+      } catch (error) {
+        // The name is that of an account that has another address by now, or of one that is too old for a repeat.
+        if (!(error instanceof DomainError && isTaken(error))) throw error
+        if (error.code === 'email_taken') refused = error
+      }
     }
+    if (refused) throw refused
   }
   throw new DomainError('email_taken')
 }
 
-const usernameFor = (deps: RegisterDeps, email: string, nth: number): string =>
-  `user-${deps.keyring.mac('username', emailKey(email), String(nth)).toString('hex').slice(0, 16)}`
+const isTaken = ({ code }: DomainError): boolean => code === 'username_taken' || code === 'email_taken'
+
+const usernamesFor = (deps: RegisterDeps, email: string, nth: number): string[] =>
+  deps.keyring
+    .macs('username', emailKey(email), String(nth))
+    .map((mac) => `user-${mac.toString('hex').slice(0, 16)}`)

@@ -9,6 +9,7 @@ import { mailboxOf } from '../limits/mailbox.ts'
 import { mailboxLimits } from '../limits/mailbox-limits.ts'
 import { deliverMailOrLeave, queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
+import { macTexts } from '../rotation.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
 import { AUDIT_PREFIX, dueAt, keys, LISTED_PREFIX } from '../table/keys.ts'
@@ -85,7 +86,7 @@ async function reserve(deps: RegisterDeps, input: Registration): Promise<Profile
     const { failed } = error
     const tooMany = failed.has(5) ? counted.refusal(failed.get(5)) : undefined
     if (tooMany && !failed.has(1) && !failed.has(2)) throw tooMany
-    return resume(deps, fresh.profile, input.password, failed.get(1), failed.get(2)).catch((refusal) => {
+    return resume(deps, input, failed.get(1), failed.get(2)).catch((refusal) => {
       // Whether the address is taken is no answer for whoever may not register it. A username says nothing of it.
       throw tooMany && isTaken(refusal) ? tooMany : refusal
     })
@@ -102,8 +103,7 @@ const isTaken = (error: unknown): boolean => error instanceof DomainError && err
  */
 async function resume(
   deps: RegisterDeps,
-  wanted: Profile,
-  password: string,
+  wanted: Registration,
   byUsername: Item | undefined,
   byEmail: Item | undefined,
 ): Promise<Profile> {
@@ -116,17 +116,19 @@ async function resume(
   if (deps.clock.nowMs() - profile.createdAtMs >= repeatableMs) throw taken
   const isSame =
     profile.status === 'pending'
-      ? profile.attempt === wanted.attempt
-      : profile.status === 'active' && (await isPasswordOf(deps, profile, password))
+      ? profile.attempt !== undefined && attemptMacs(deps, wanted).includes(profile.attempt)
+      : profile.status === 'active' && (await isPasswordOf(deps, profile, wanted.password))
   if (!isSame) throw taken
   return profile
 }
 
+/** What a pending account keeps of the request that has made it. */
+const attemptMacs = (deps: Deps<'keyring'>, { username, email, password }: Registration) =>
+  macTexts(deps, 'registration', usernameKey(username), emailKey(email), password)
+
 function newProfile(deps: RegisterDeps, { username, email, password, name }: Registration) {
   const { profile: fresh, ...others } = newAccount(deps, { username, email })
-  const attempt = deps.keyring
-    .mac('registration', usernameKey(username), emailKey(email), password)
-    .toString('base64url')
+  const [attempt] = attemptMacs(deps, { username, email, password })
   const named = name === undefined ? {} : { name }
   // Until the address is confirmed: then only the network that has shown the code stays.
   const network = networkMac(deps, fresh.id)
@@ -194,7 +196,7 @@ async function removeUnconfirmed(deps: Deps<'table' | 'keyring'>, profile: Profi
       { remove: keys.profile(id), if: expr`#status = ${status} AND #emailVerified = ${false}` },
       { remove: keys.usernameGuard(usernameKey(username)), if: isOwn },
       ...(hasAddress ? [{ remove: emailGuard, if: isOwn }] : []),
-      { remove: defaultKeyLookup(deps, profile) },
+      { remove: defaultKeyLookup(profile) },
       { remove: keys.quota(id) },
     ])
     .then(

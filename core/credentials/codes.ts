@@ -123,8 +123,10 @@ export function codeText(
   accountId: string,
   lookup: string,
 ): string {
-  return lookup + deps.keyring.mac(`code:${purpose}`, lookup, accountId).toString('hex').slice(0, 16)
+  return lookup + codeDigits(deps.keyring.mac(`code:${purpose}`, lookup, accountId))
 }
+
+const codeDigits = (mac: Buffer): string => mac.toString('hex').slice(0, 16)
 
 /** The profile's attribute for the valid code of each purpose. */
 export const CODE_IN_PROFILE = {
@@ -198,8 +200,9 @@ export async function checkCode(
   const nowMs = deps.clock.nowMs()
   const usable = expr`#triesLeft > ${0} AND #expiresAtMs > ${nowMs}`
   if (!purposes.includes(purpose)) throw new DomainError('invalid_code')
-  const expected = codeText(deps, purpose, accountId, lookup)
-  if (!timingSafeEqual(Buffer.from(expected), Buffer.from(code.padEnd(32).slice(0, 32)))) {
+  const typedDigits = Buffer.from(code.slice(16).padEnd(16).slice(0, 16))
+  const macs = deps.keyring.macs(`code:${purpose}`, lookup, accountId)
+  if (!macs.some((mac) => timingSafeEqual(Buffer.from(codeDigits(mac)), typedDigits))) {
     await deps.table.update(key, expr`SET #triesLeft = #triesLeft - ${1}`, usable).catch(ignoreRefusal)
     throw new DomainError('invalid_code')
   }

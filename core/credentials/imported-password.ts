@@ -1,6 +1,7 @@
-import { type Account, isNobodys, readAccount } from '../account/account.ts'
+import { type Account, isNobodys, type Profile, readAccount } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, Tokens } from '../ports.ts'
+import { resealed } from '../rotation.ts'
 import { expr, join } from '../table/expression.ts'
 import { type Key, keys } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
@@ -24,6 +25,10 @@ const PURPOSE = 'imported-password'
 /** The hash as the profile stores it. It is nowhere else: not in a log line, an answer or an export. */
 export const sealHash = (deps: Deps<'keyring'>, accountId: string, encoded: string): string =>
   deps.keyring.seal(PURPOSE, accountId, encoded)
+
+/** The hash sealed with the root secret in use; undefined if it is, or cannot be read. */
+export const resealedHash = (deps: Deps<'keyring'>, { id, importedPassword }: Profile): string | undefined =>
+  importedPassword === undefined ? undefined : resealed(deps, PURPOSE, id, importedPassword)
 
 /** An imported account that has not signed in yet. */
 export type FirstAccount = Account & { importedPassword: string }
@@ -72,7 +77,10 @@ export async function firstSignIn(
 
 /** @throws Error if the stored hash is none, although the import has checked it. */
 async function verifies(deps: ImportedDeps, account: FirstAccount, password: string): Promise<boolean> {
-  const hash = parsePasswordHash(deps.keyring.open(PURPOSE, account.id, account.importedPassword))
+  const encoded = deps.keyring.open(PURPOSE, account.id, account.importedPassword)
+  // Its owner sets a password with a mailed code.
+  if (encoded === undefined) return false
+  const hash = parsePasswordHash(encoded)
   if ('refused' in hash) throw new Error('A stored password hash cannot be read.')
   return deps.passwordHashes.verify(hash, password)
 }

@@ -12,7 +12,7 @@ import { attr, expr, join } from '../table/expression.ts'
 import { deviceName } from './device.ts'
 import { ASSERTION, openChallenge } from './passkey-challenge.ts'
 import { passkeyId, passkeyOf } from './passkeys.ts'
-import { isRecentSession, markProved, proofMac } from './proof.ts'
+import { isProvedBy, isRecentSession, markProved, proofMacs } from './proof.ts'
 import { keepAccount, listSession, type SignedIn, toSignedIn } from './sessions.ts'
 import type { AnsweredFactor, SecondFactor } from './two-factor.ts'
 import { verifiedAnswer } from './verified-sign-in.ts'
@@ -78,13 +78,11 @@ export async function proveByPasskey(
   caller: SessionCaller,
   answer: PasskeyAssertion,
 ): Promise<void> {
-  const { account, sessionId } = caller
-  const provedBy = proofMac(deps, caller, answer.response.signature)
-  const isRepeat = (now: SessionCaller) =>
-    isRecentSession(deps, now) && now.account.sessions[sessionId]?.provedBy === provedBy
+  const macs = proofMacs(deps, caller, answer.response.signature)
+  const isRepeat = (now: SessionCaller) => isRecentSession(deps, now) && isProvedBy(now, macs)
   if (isRepeat(caller)) return
-  const factor = await checkPasskey(deps, account, answer)
-  await markProved(deps, caller, { provedBy, factor, isRepeat, used: 'passkey_refused' })
+  const factor = await checkPasskey(deps, caller.account, answer)
+  await markProved(deps, caller, { provedBy: macs[0], factor, isRepeat, used: 'passkey_refused' })
 }
 
 /** A passkey in place of a code, wherever a second factor is asked. */

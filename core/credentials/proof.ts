@@ -1,6 +1,7 @@
 import { type Account, type Profile, readAccount, type SessionCaller } from '../account/account.ts'
 import { DomainError, type ErrorCode } from '../errors.ts'
 import type { Deps } from '../ports.ts'
+import { macTexts } from '../rotation.ts'
 import { attr, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
@@ -61,13 +62,12 @@ export async function proveSession(
   caller: SessionCaller,
   { password, twofa }: GivenProof,
 ): Promise<void> {
-  const { account, sessionId } = caller
+  const { account } = caller
   if (password === undefined && !account.totp) throw reauthentication(account)
-  const provedBy = account.totp && twofa !== undefined ? proofMac(deps, caller, twofa) : undefined
+  const macs = account.totp && twofa !== undefined ? proofMacs(deps, caller, twofa) : undefined
+  const provedBy = macs?.[0]
   const isRepeat = (now: SessionCaller) =>
-    provedBy !== undefined &&
-    isRecentSession(deps, now) &&
-    now.account.sessions[sessionId]?.provedBy === provedBy
+    macs !== undefined && isRecentSession(deps, now) && isProvedBy(now, macs)
   const prove = async (factor?: SecondFactor) => {
     if (password !== undefined && !(await isPasswordOf(deps, account, password)))
       throw new DomainError('wrong_password')
@@ -140,11 +140,17 @@ export async function proveRequest(deps: ProofDeps, caller: SessionCaller, given
 }
 
 /** What a session keeps of the code or passkey that proved it last. */
-export const proofMac = (
+export const proofMacs = (
   deps: Deps<'keyring'>,
   { account, sessionId }: SessionCaller,
   code: string,
-): string => deps.keyring.mac('session-proof', account.id, sessionId, code).toString('base64url').slice(0, 22)
+): [string, ...string[]] => macTexts(deps, 'session-proof', account.id, sessionId, code)
+
+/** Whether this is the code or passkey that proved the session last. */
+export function isProvedBy({ account, sessionId }: SessionCaller, macs: readonly string[]): boolean {
+  const provedBy = account.sessions[sessionId]?.provedBy
+  return provedBy !== undefined && macs.includes(provedBy)
+}
 
 /**
  * Whether this is the account's password at the vault. A wrong one counts as a try to sign in.

@@ -6,6 +6,7 @@ import { replaceEveryKey } from '../keys/application-keys.ts'
 import { tellOwner, withdrawal } from '../notifications/security.ts'
 import { trustAddress } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
+import { macTexts, storedOrNew } from '../rotation.ts'
 import { expr, join, unchangedSince } from '../table/expression.ts'
 import { recoveryKey } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
@@ -70,9 +71,8 @@ async function resetOnce(
   const code = await checkCode(deps, CODES[purpose], input.code)
   const account = await readAccount(deps, code.accountId)
   if (!account || isNobodys(account)) throw new DomainError('invalid_code')
-  const requestMac = deps.keyring
-    .mac('reset', code.lookup, input.password, factorText(input.twofa))
-    .toString('base64url')
+  const requestMacs = macTexts(deps, 'reset', code.lookup, input.password, factorText(input.twofa))
+  const requestMac = storedOrNew(code.usedBy, requestMacs)
   const isRepeat = code.usedBy === requestMac
   const isRecovery = purpose === 'finish-recovery'
   const newest = account[isRecovery ? 'recoveryCode' : 'resetCode']
@@ -84,11 +84,11 @@ async function resetOnce(
   if (isRecovery && !isReady) {
     // A copy of this request may have finished it since the code was read.
     const now = await checkCode(deps, CODES[purpose], input.code)
-    if (now.isDone && now.usedBy === requestMac) return
+    if (isDoneBy(now, requestMacs)) return
     throw new DomainError('invalid_code')
   }
   const reset = (factor?: SecondFactor) =>
-    resetProved(deps, account, { code, requestMac, isRecovery, isRepeat, factor }, input)
+    resetProved(deps, account, { code, requestMac, requestMacs, isRecovery, isRepeat, factor }, input)
   // Nobody has proved an unconfirmed address, so its second factor is not its owner's.
   const asksFactor = account.totp && account.emailVerified && !isRepeat && !isRecovery
   if (asksFactor) await withSecondFactor(deps, account, input.twofa, reset)
@@ -99,6 +99,7 @@ async function resetOnce(
 interface ProvedReset {
   code: CheckedCode
   requestMac: string
+  requestMacs: readonly string[]
   isRecovery: boolean
   /** An earlier try of the same request has bound the code. */
   isRepeat: boolean
@@ -108,7 +109,7 @@ interface ProvedReset {
 async function resetProved(
   deps: ProofDeps,
   account: Account,
-  { code, requestMac, isRecovery, isRepeat, factor }: ProvedReset,
+  { code, requestMac, requestMacs, isRecovery, isRepeat, factor }: ProvedReset,
   input: { code: string; password: string },
 ): Promise<void> {
   const bind = bindCode(deps, code, requestMac)
@@ -152,13 +153,17 @@ async function resetProved(
     if (!(error instanceof ConditionFailed) || error.failed.has(0)) throw error
     // A copy of this request may have been first.
     const now = await checkCode(deps, [code.purpose], input.code)
-    if (now.isDone && now.usedBy === requestMac) return
+    if (isDoneBy(now, requestMacs)) return
     throw new DomainError(isOtherwiseUsed(error, factor, 2) ? 'passkey_refused' : 'invalid_code')
   }
   const unbind: Write = { update: code.key, set: expr`REMOVE #usedBy, #repeatUntilMs` }
   await setAtVault(deps, account, input.password, [unbind, ...withdrawal(deps, account.id, told)])
   await finishReset(deps, account, { code, requestMac, isRecovery })
 }
+
+/** Whether a request with one of these MACs has used the code and made its change. */
+const isDoneBy = ({ isDone, usedBy }: CheckedCode, macs: readonly string[]): boolean =>
+  isDone && usedBy !== undefined && macs.includes(usedBy)
 
 /** Marks the code as used. Only now that the password is set, the account becomes active and a recovery ends. */
 async function finishReset(

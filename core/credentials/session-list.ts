@@ -29,7 +29,7 @@ export function listSessions(deps: Deps<'keyring'>, { account, sessionId }: Sess
   return Object.entries(account.sessions)
     .filter(([, { sinceMs }]) => nowMs < sinceMs + SESSION_MS)
     .map(([id, { sinceMs, seenMs = sinceMs, device }]) => ({
-      id: shownId(deps, account, id),
+      id: shownIds(deps, account, id)[0],
       sinceMs,
       seenMs,
       device,
@@ -53,7 +53,7 @@ export async function endListedSession(
 ): Promise<void> {
   if (!isOfAccount(deps, caller.account, id)) throw new DomainError('not_found')
   await changeSession(deps, caller, async ({ account, sessionId }) => {
-    const wanted = Object.keys(account.sessions).find((each) => shownId(deps, account, each) === id)
+    const wanted = Object.keys(account.sessions).find((each) => shownIds(deps, account, each).includes(id))
     if (wanted === undefined) return
     if (wanted === sessionId) return endSession(deps, account, sessionId)
     await deps.table.transact([
@@ -70,19 +70,24 @@ export async function endListedSession(
 const HALF = 16
 
 /**
- * A session's id for its owner. The second half proves that the first one belongs to the account, also once the
+ * A session's ids for its owner, that by the root secret in use first. The second half proves that the first one belongs to the account, also once the
  * session has ended, so that ending it can be repeated.
  */
-function shownId(deps: Deps<'keyring'>, account: Account, sessionId: string): string {
-  const name = deps.keyring.mac('session-name', account.id, sessionId).toString('hex').slice(0, HALF)
-  return name + proofOf(deps, account, name)
+function shownIds(deps: Deps<'keyring'>, account: Account, sessionId: string): [string, ...string[]] {
+  const names = half(deps.keyring.macs('session-name', account.id, sessionId))
+  const [first, ...others] = names.map((name, at) => name + proofsOf(deps, account, name)[at])
+  return [first ?? '', ...others]
 }
 
-const proofOf = (deps: Deps<'keyring'>, { id }: Account, name: string): string =>
-  deps.keyring.mac('session-name-proof', id, name).toString('hex').slice(0, HALF)
+const proofsOf = (deps: Deps<'keyring'>, { id }: Account, name: string): string[] =>
+  half(deps.keyring.macs('session-name-proof', id, name))
+
+const half = (macs: readonly Buffer[]): string[] => macs.map((mac) => mac.toString('hex').slice(0, HALF))
 
 function isOfAccount(deps: Deps<'keyring'>, account: Account, id: string): boolean {
   if (!/^[0-9a-f]{32}$/.test(id)) return false
-  const expected = proofOf(deps, account, id.slice(0, HALF))
-  return timingSafeEqual(Buffer.from(expected), Buffer.from(id.slice(HALF)))
+  const given = Buffer.from(id.slice(HALF))
+  return proofsOf(deps, account, id.slice(0, HALF)).some((proof) =>
+    timingSafeEqual(Buffer.from(proof), given),
+  )
 }

@@ -10,6 +10,7 @@ import {
   requireActive,
   type SessionCaller,
 } from '../account/account.ts'
+import { resealedDefaultKey } from '../keys/default-key.ts'
 import { changeAnyAccount } from '../account/change.ts'
 import { emailKey, usernameKey } from '../account/fields.ts'
 import { reactivate } from '../account/reactivate.ts'
@@ -17,6 +18,7 @@ import { auditWrites } from '../audit/entry.ts'
 import { DomainError } from '../errors.ts'
 import { tellOwner } from '../notifications/security.ts'
 import type { Deps, Tokens } from '../ports.ts'
+import { macTexts } from '../rotation.ts'
 import { attr, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { type Key, keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
@@ -117,10 +119,10 @@ export async function restoreAccount(deps: CredentialDeps, input: SignInInput): 
 
 /** How a restored account shows which request has restored it. */
 function restoration(deps: Deps<'keyring'>, twofa: GivenFactor) {
-  const restoredBy = (accountId: string) =>
-    deps.keyring.mac('restore', accountId, factorText(twofa)).toString('base64url').slice(0, 22)
-  const isRepeat = (account: Account) =>
-    account.status === 'active' && account.restoredBy === restoredBy(account.id)
+  const macsOf = (accountId: string) => macTexts(deps, 'restore', accountId, factorText(twofa))
+  const isRepeat = ({ id, status, restoredBy: by }: Account) =>
+    status === 'active' && by !== undefined && macsOf(id).includes(by)
+  const restoredBy = (accountId: string) => macsOf(accountId)[0]
   return { restoredBy, isRepeat }
 }
 
@@ -305,21 +307,23 @@ export async function listSession(
     wrongPasswordsBefore: session.wrongPasswords ?? 0,
   }
   const known = [device ?? UNNAMED, ...devices].slice(0, MAX_DEVICES)
+  const resealedKey = resealedDefaultKey(deps, account)
   const set = join(
     [
       signedIn,
       ...(isNew ? [expr`#devices = ${known}`] : []),
       ...(newNetwork ? [expr`#networks = ${withNetwork(networks, newNetwork)}`] : []),
+      ...(resealedKey ? [expr`#defaultKey = ${resealedKey}`] : []),
     ],
     ', ',
   )
-  const isMore = isNew || newNetwork !== undefined
+  const isMore = isNew || newNetwork !== undefined || resealedKey !== undefined
   const passed = join(
     [expr`#status = ${'active'} AND #generation = ${account.generation}`, isUnchanging(nowMs)],
     ' AND ',
   )
   const condition = isMore
-    ? join([passed, unchangedSince(account, ['devices', 'networks'])], ' AND ')
+    ? join([passed, unchangedSince(account, ['devices', 'networks', 'defaultKey'])], ' AND ')
     : passed
   const profile = {
     update: keys.profile(account.id),
@@ -336,8 +340,11 @@ export async function listSession(
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
     const now = isMore ? await readAccount(deps, account.id) : undefined
-    // Another device has signed in at the same time.
-    const isAnother = now?.devices?.[0] !== devices[0] || now?.networks?.[0] !== networks[0]
+    // Another device has signed in at the same time, or the default key was rotated.
+    const isAnother =
+      now?.devices?.[0] !== devices[0] ||
+      now?.networks?.[0] !== networks[0] ||
+      now?.defaultKey !== account.defaultKey
     if (now?.generation === account.generation && isAnother) return listSession(deps, now, session)
     // The password is being changed, or a concurrent request has used the code.
     throw new DomainError(isOtherwiseUsed(error, factor) ? 'passkey_refused' : 'invalid_credentials')

@@ -24,17 +24,20 @@ const QUIET_MS = 16 * MINUTE_MS
 const MOST_NETWORKS = 10
 
 /** Names the network of the caller for this account; undefined for work of our own, which has none. */
-export function networkMac(deps: Deps<'keyring'>, accountId: string): string | undefined {
+export const networkMac = (deps: Deps<'keyring'>, accountId: string): string | undefined =>
+  networkMacs(deps, accountId)[0]
+
+/** The names of the caller's network by every live root secret. */
+function networkMacs(deps: Deps<'keyring'>, accountId: string): string[] {
   const ip = deps.origin?.ip
-  if (ip === undefined) return undefined
-  return deps.keyring.mac('owner-network', accountId, networkOf(ip)).toString('base64url').slice(0, 11)
+  if (ip === undefined) return []
+  const macs = deps.keyring.macs('owner-network', accountId, networkOf(ip))
+  return macs.map((mac) => mac.toString('base64url').slice(0, 11))
 }
 
 /** Whether the caller's network is one of the owner's. */
-export function isOwnersNetwork(deps: Deps<'keyring'>, { id, networks = [] }: Networks): boolean {
-  const mac = networkMac(deps, id)
-  return mac !== undefined && networks.includes(mac)
-}
+export const isOwnersNetwork = (deps: Deps<'keyring'>, { id, networks = [] }: Networks): boolean =>
+  networkMacs(deps, id).some((mac) => networks.includes(mac))
 
 type Networks = Pick<Profile, 'id' | 'networks'>
 

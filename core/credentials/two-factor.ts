@@ -1,3 +1,4 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
 import {
   type Account,
   type Profile,
@@ -11,6 +12,7 @@ import { DomainError, type ErrorCode } from '../errors.ts'
 import { timeText } from '../notifications/recovery-texts.ts'
 import { tellOwner } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
+import { macTexts } from '../rotation.ts'
 import { attr, type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys, recoveryKey } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
@@ -115,8 +117,8 @@ export async function activateTwoFactor(
     if (totpPending === undefined) throw new DomainError('two_factor_not_enrolled')
     const check = () => findSeed(deps, account, totpPending, code)
     return countingTry(deps, account, check, async ({ begunBy, sealed, seed, step }) => {
-      const codes = recoveryCodesOf(deps, account.id, seed)
-      const recovery = Object.fromEntries(codes.map((each) => [recoveryMac(deps, account.id, each), true]))
+      const codes = recoveryCodesOf(account.id, seed)
+      const recovery = Object.fromEntries(codes.map((_, nth) => [nth, true]))
       const totp = { seed: sealed, lastStep: step, recovery }
       const { set, remove, unchanged } = changeHolder(account, { sessionId })
       const on = expr`#totp = ${totp}, #twofaTries = ${0}`
@@ -174,15 +176,13 @@ async function repeatActivation(
     return step === undefined ? undefined : { seed, isSame: step === lastStep }
   }
   const show = async ({ seed, isSame }: { seed: string; isSame: boolean }) => {
-    const codes = recoveryCodesOf(deps, account.id, seed)
-    const areUnused = codes.every((each) => Object.hasOwn(recovery, recoveryMac(deps, account.id, each)))
-    if (!isSame || !areUnused) throw new DomainError('two_factor_enabled')
+    if (!isSame) throw new DomainError('two_factor_enabled')
     await deps.table.update(
       keys.profile(account.id),
       expr`SET #twofaTries = ${0}`,
       expr`#totp.#lastStep = ${lastStep} AND #totp.#seed = ${sealed}`,
     )
-    return codes
+    return recoveryCodesOf(account.id, seed)
   }
   // A guess counts as a try, as everywhere.
   return countingTry(deps, account, check, show, 'two_factor_enabled')
@@ -199,15 +199,17 @@ export async function removeTwoFactor(
   code: string | AnsweredFactor,
 ): Promise<void> {
   const text = factorText(code)
-  const mac = deps.keyring.mac('two-factor-off', caller.account.id, text).toString('base64url').slice(0, 22)
+  const macs = macTexts(deps, 'two-factor-off', caller.account.id, text)
+  const isOffByThis = ({ totp, twofaOffBy }: Account) =>
+    !totp && twofaOffBy !== undefined && macs.includes(twofaOffBy)
   await changeSession(deps, caller, async ({ account, sessionId }) => {
-    if (!account.totp && account.twofaOffBy === mac) return
+    if (isOffByThis(account)) return
     if (!account.totp) throw new DomainError('two_factor_not_enrolled')
     await withSecondFactor(deps, account, code, async (factor) => {
       const { set, remove, unchanged } = changeHolder(account, { sessionId })
       // A code goes with the seed, so nothing of it is stored; a passkey stays.
       const used = typeof code === 'object' ? [factor.set] : []
-      const off = expr`#twofaTries = ${0}, #twofaOffBy = ${mac}`
+      const off = expr`#twofaTries = ${0}, #twofaOffBy = ${macs[0]}`
       try {
         await deps.table.transact([
           {
@@ -223,7 +225,7 @@ export async function removeTwoFactor(
         if (!isOtherwiseUsed(error, factor)) throw error
         // A concurrent copy of this request may have been first.
         const now = await readAccount(deps, account.id)
-        if (now?.totp || now?.twofaOffBy !== mac) throw new DomainError('passkey_refused')
+        if (!now || !isOffByThis(now)) throw new DomainError('passkey_refused')
       }
     })
   })
@@ -311,18 +313,18 @@ async function checkCodeOf(
   const { id, totp } = account
   if (!totp) return undefined
   const set = expr`#twofaTries = ${0}`
+  const seed = await deps.secrets.decrypt(id, totp.seed)
   if (!/^\d{6}$/.test(typed)) {
-    const mac = recoveryMac(deps, id, typed)
-    if (!Object.hasOwn(totp.recovery, mac)) return undefined
-    const code = expr`#totp.#recovery.${attr(mac)}`
+    const nth = recoveryCodesOf(id, seed).findIndex((each) => isSameCode(each, typed))
+    if (!Object.hasOwn(totp.recovery, nth)) return undefined
+    const code = expr`#totp.#recovery.${attr(String(nth))}`
     return {
       set,
       remove: code,
-      condition: expr`attribute_exists(#totp.#recovery.${attr(mac)})`,
+      condition: expr`attribute_exists(#totp.#recovery.${attr(String(nth))}) AND #totp.#seed = ${totp.seed}`,
       writes: tellOwner(deps, account, 'recovery-code-used'),
     }
   }
-  const seed = await deps.secrets.decrypt(id, totp.seed)
   const step = deps.totp.stepOf(seed, typed, deps.clock.nowMs())
   if (step === undefined) return undefined
   if (step <= totp.lastStep) throw new DomainError('two_factor_invalid')
@@ -431,15 +433,17 @@ async function countAttempt(deps: Deps<'table'>, account: Profile): Promise<void
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 
 /**
- * The recovery codes of a seed. They follow from the seed and the deployment's own secret, so that a repeat of
- * the activation can show them again although only their MACs are stored.
+ * The recovery codes of a seed. They follow from it, so nothing of them is stored but which are left: they stay good
+ * whatever becomes of the root secret, and a repeat of the activation can show them again.
  */
-const recoveryCodesOf = (deps: Deps<'keyring'>, accountId: string, seed: string): string[] =>
+const recoveryCodesOf = (accountId: string, seed: string): string[] =>
   Array.from({ length: RECOVERY_CODES }, (_, nth) => {
-    const bytes = deps.keyring.mac('recovery-codes', accountId, seed, String(nth)).subarray(0, 10)
-    const letters = [...bytes].map((byte) => ALPHABET[byte % 32]).join('')
+    const bytes = createHmac('sha256', seed).update(`bursar:recovery-code:${accountId}:${nth}`).digest()
+    const letters = [...bytes.subarray(0, 10)].map((byte) => ALPHABET[byte % 32]).join('')
     return `${letters.slice(0, 5)}-${letters.slice(5)}`
   })
 
-const recoveryMac = (deps: Deps<'keyring'>, accountId: string, code: string): string =>
-  deps.keyring.mac('recovery-code', accountId, secondFactorCode(code)).toString('base64url').slice(0, 22)
+function isSameCode(code: string, typed: string): boolean {
+  const [a, b] = [code, typed].map((each) => Buffer.from(secondFactorCode(each)))
+  return a !== undefined && b?.length === a.length && timingSafeEqual(a, b)
+}

@@ -122,7 +122,7 @@ async function tryDelivery(
   run: WatchfulRun,
 ): Promise<boolean> {
   const body = JSON.stringify(envelopeOf(event, event.sequence ?? 0))
-  const result = await deps.hooks.send(endpoint.url, signedHeaders(deps, endpoint, event.id, body), body)
+  const result = await sendSigned(deps, endpoint, event.id, body)
   if (hasArrived(result)) {
     if (endpoint.failingSinceMs !== undefined)
       await deps.table
@@ -200,26 +200,30 @@ async function noteFailure(
 }
 
 /**
- * The headers of Standard Webhooks (https://www.standardwebhooks.com): the id stays in every try, and each secret that is
- * live has a signature of its own.
+ * Sends a body with the headers of Standard Webhooks (https://www.standardwebhooks.com): the id stays in every try, and
+ * each secret that is live has a signature of its own.
+ * @returns as `Hooks.send`; `no secret` if none is left, and then nothing is sent
  */
-export function signedHeaders(
-  deps: Deps<'table' | 'keyring'>,
+async function sendSigned(
+  deps: Deps<'table' | 'keyring' | 'hooks'>,
   endpoint: EventEndpoint,
   id: string,
   body: string,
-): Record<string, string> {
+): Promise<string> {
+  const secrets = secretsOf(deps, endpoint)
+  if (secrets.length === 0) return 'no secret'
   const timestamp = String(Math.floor(deps.clock.nowMs() / 1000))
-  const signatures = secretsOf(deps, endpoint).map((secret) => {
+  const signatures = secrets.map((secret) => {
     const key = Buffer.from(secret.slice('whsec_'.length), 'base64')
     return `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')}`
   })
-  return {
+  const headers = {
     'content-type': 'application/json',
     'webhook-id': id,
     'webhook-timestamp': timestamp,
     'webhook-signature': signatures.join(' '),
   }
+  return deps.hooks.send(endpoint.url, headers, body)
 }
 
 /** Most deliveries that one replay begins again. */
@@ -311,7 +315,7 @@ export async function testEndpoint(
   const eventId = deps.ids.uuid()
   const about = { type: 'endpoint.tested', version: 1, sequence: 0, accountId: NO_ACCOUNT }
   const body = JSON.stringify({ id: eventId, ...about, atMs: deps.clock.nowMs(), data: { endpoint: id } })
-  const result = await deps.hooks.send(endpoint.url, signedHeaders(deps, endpoint, eventId, body), body)
+  const result = await sendSigned(deps, endpoint, eventId, body)
   const after = { endpoint: id, result }
   await writeAll(deps, auditWrites(deps, { action: 'operator.endpoint_tested', reason, after }))
   return { delivered: hasArrived(result), result }

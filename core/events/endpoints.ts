@@ -3,7 +3,8 @@ import * as z from 'zod/mini'
 import { auditWrites } from '../audit/entry.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
-import { expr, unchangedSince } from '../table/expression.ts'
+import { resealed } from '../rotation.ts'
+import { expr, setRemove, unchangedSince } from '../table/expression.ts'
 import { ENDPOINTS, eventEndpointKey } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
 import { HOUR_MS } from '../time.ts'
@@ -57,11 +58,31 @@ export async function readEndpoint(deps: Deps<'table'>, id: string): Promise<Eve
   return item && z.parse(endpointSchema, item)
 }
 
-/** The secrets that sign now, the newest first, in the form `whsec_…` of Standard Webhooks. */
+/**
+ * The secrets that sign now, the newest first, in the form `whsec_…` of Standard Webhooks. None is left if the root secret
+ * is lost with which they were sealed; then the endpoint needs a new one, by `rotateEndpoint`.
+ */
 export const secretsOf = (deps: EndpointDeps, { id, secret, previous }: EventEndpoint): string[] =>
-  [secret, ...(previous && previous.untilMs > deps.clock.nowMs() ? [previous.secret] : [])].map((sealed) =>
-    deps.keyring.open(PURPOSE, id, sealed),
+  [secret, ...(previous && previous.untilMs > deps.clock.nowMs() ? [previous.secret] : [])].flatMap(
+    (sealed) => deps.keyring.open(PURPOSE, id, sealed) ?? [],
   )
+
+/**
+ * Seals the secrets of all endpoints with the root secret in use. Whoever changes an endpoint meanwhile goes first.
+ * @throws ConditionFailed if somebody does
+ */
+export async function resealEndpoints(deps: EndpointDeps): Promise<void> {
+  for (const { id, secret, previous } of await readEndpoints(deps)) {
+    const fresh = resealed(deps, PURPOSE, id, secret)
+    const before = previous && resealed(deps, PURPOSE, id, previous.secret)
+    if (fresh === undefined && before === undefined) continue
+    const sets = [
+      ...(fresh === undefined ? [] : [expr`#secret = ${fresh}`]),
+      ...(before === undefined ? [] : [expr`#previous.#secret = ${before}`]),
+    ]
+    await deps.table.update(eventEndpointKey(id), setRemove(sets, []), expr`#secret = ${secret}`)
+  }
+}
 
 /** 256 random bits. */
 const newSecret = (deps: Deps): string => `whsec_${Buffer.from(deps.ids.hex(32), 'hex').toString('base64')}`

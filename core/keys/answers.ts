@@ -50,6 +50,9 @@ export const storeAnswer = (
   if: expr`attribute_not_exists(pk) OR #ttl <= ${Math.floor(deps.clock.nowMs() / 1000)}`,
 })
 
+const UNREADABLE =
+  'This request has taken effect, but its answer can no longer be shown. Look at what it has made, and send another request with another key.'
+
 /**
  * The stored answer of a named request; undefined if the request is new.
  * @throws DomainError `idempotency_key_reused` if the key belongs to another request
@@ -65,5 +68,7 @@ export async function earlierAnswer(
   // DynamoDB may delete an item long after its expiry.
   if (ttl * 1000 <= deps.clock.nowMs()) return undefined
   if (request !== sent.request || answer === undefined) throw new DomainError('idempotency_key_reused')
-  return JSON.parse(deps.keyring.open('answer', `${accountId} ${sent.mac}`, answer))
+  const shown = deps.keyring.open('answer', `${accountId} ${sent.mac}`, answer)
+  if (shown === undefined) throw new DomainError('idempotency_key_reused', { detail: UNREADABLE })
+  return JSON.parse(shown)
 }

@@ -13,7 +13,7 @@ import { keys, REVOKED_KEY_KEPT_MS, ttlAt } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
 import { DAY_MS, MINUTE_MS } from '../time.ts'
 import { earlierAnswer, type NamedRequest, namedRequest, storeAnswer } from './answers.ts'
-import { defaultKeyLookup, newDefaultKey, readDefaultKey } from './default-key.ts'
+import { defaultKeyHash, defaultKeyLookup, defaultKeySet, newDefaultKey } from './default-key.ts'
 import { DEFAULT_KEY_ID, keyEnds, keyHash, keyIdOf, LAST_KEY_SLOT, newKeyText } from './key-text.ts'
 import { changedSettings, type KeySettings, keyStamp, type SettingsChange } from './settings.ts'
 import { findStoredKey, graceEnds, KEY_ID, keyItem, type StoredKey, storedKeys } from './stored-keys.ts'
@@ -79,7 +79,7 @@ export function ownedKey(deps: Deps, stored: StoredKey): OwnedKey {
 /** One live key. @throws DomainError `not_found` */
 export async function readKey(deps: KeyDeps, account: Account, keyId: string): Promise<OwnedKey> {
   const kept = await findStoredKey(deps, account.id, keyId)
-  const found = kept ?? (keyId === DEFAULT_KEY_ID ? plainDefaultKey(deps, account) : undefined)
+  const found = kept ?? (keyId === DEFAULT_KEY_ID ? plainDefaultKey(account) : undefined)
   if (!found) throw new DomainError('not_found')
   return ownedKey(deps, found)
 }
@@ -87,23 +87,20 @@ export async function readKey(deps: KeyDeps, account: Account, keyId: string): P
 /** All live keys, the default key first, the others in the order of their creation. */
 export async function listKeys(deps: KeyDeps, account: Account): Promise<ListedKey[]> {
   const [kept, lastUsed] = await Promise.all([storedKeys(deps, account.id), readLastUse(deps, account.id)])
-  const first = kept.find(({ id }) => id === DEFAULT_KEY_ID) ?? plainDefaultKey(deps, account)
+  const first = kept.find(({ id }) => id === DEFAULT_KEY_ID) ?? plainDefaultKey(account)
   const further = kept.filter(({ id }) => id !== DEFAULT_KEY_ID).sort((a, b) => a.slot - b.slot)
   return [first, ...further].map((key) => ({ ...ownedKey(deps, key), lastUsedDayMs: lastUsed[key.slot] }))
 }
 
 /** The item that the default key would have, of an account where it has none. */
-export function plainDefaultKey(deps: KeyDeps, account: Account): StoredKey {
-  const key = readDefaultKey(deps, account)
-  return {
-    id: DEFAULT_KEY_ID,
-    name: DEFAULT_KEY_ID,
-    slot: DEFAULT_KEY_SLOT,
-    ...keyEnds(key),
-    createdAtMs: account.defaultKeyAtMs,
-    hash: keyHash(deps, key),
-  }
-}
+export const plainDefaultKey = (account: Account): StoredKey => ({
+  id: DEFAULT_KEY_ID,
+  name: DEFAULT_KEY_ID,
+  slot: DEFAULT_KEY_SLOT,
+  ...account.defaultKeyEnds,
+  createdAtMs: account.defaultKeyAtMs,
+  hash: defaultKeyHash(account),
+})
 
 /**
  * Creates a further key.
@@ -127,7 +124,7 @@ export function createKey(
     const settings = changedSettings({}, change, deps.clock.nowMs())
     const hasSettings = Object.keys(settings).length > 0
     const { key, stored } = makeKey(deps, account, {
-      id: keyIdOf(deps, account.id, slot),
+      id: keyIdOf(account.id, slot),
       name,
       slot,
       ...(hasSettings && { settings }),
@@ -221,18 +218,15 @@ function rotateDefault(
 ): KeyChange {
   const fresh = newDefaultKey(deps, account.id)
   const createdAtMs = deps.clock.nowMs()
-  const old = kept ?? plainDefaultKey(deps, account)
-  const lookup = defaultKeyLookup(deps, account)
+  const old = kept ?? plainDefaultKey(account)
+  const lookup = defaultKeyLookup(account)
   const grace = graceOf(deps, old, untilMs).previous
   const previous = grace && { ...grace, lookup }
   const stored = { ...old, previous, ...keyEnds(fresh.key), createdAtMs, hash: fresh.hash }
   return {
     shown: { ...ownedKey(deps, stored), key: fresh.key },
     writes: [
-      takeKeySlot(
-        account,
-        join([expr`#defaultKey = ${fresh.sealed}, #defaultKeyAtMs = ${createdAtMs}`, counted], ', '),
-      ),
+      takeKeySlot(account, join([defaultKeySet(fresh, createdAtMs), counted], ', ')),
       // Until the grace period ends the old key has to lead to the account.
       previous ? { update: lookup, set: expr`SET #ttl = ${ttlAt(untilMs).ttl}` } : { remove: lookup },
       ...graceEnds(old),
@@ -298,12 +292,13 @@ export async function replaceEveryKey(deps: KeyDeps, account: Profile): Promise<
   const attributes = further.flatMap(({ slot }) => keyAttributes(slot))
   return {
     set: [
-      expr`#defaultKey = ${fresh.sealed}, #defaultKeyAtMs = ${deps.clock.nowMs()}, #keyCount = ${1}`,
+      defaultKeySet(fresh, deps.clock.nowMs()),
+      expr`#keyCount = ${1}`,
       expr`#nextKeySlot = ${nextKeySlot + 1}`,
     ],
     unchanged: expr`#nextKeySlot = ${nextKeySlot} AND #keyCount = ${keyCount} AND #defaultKeyAtMs = ${defaultKeyAtMs}`,
     writes: [
-      { remove: defaultKeyLookup(deps, account) },
+      { remove: defaultKeyLookup(account) },
       { put: fresh.lookup },
       {
         update: keys.quota(id),
@@ -365,7 +360,7 @@ function makeKey(
 ) {
   const text = newKeyText(deps, account.id, key.slot)
   const createdAtMs = deps.clock.nowMs()
-  const stored: StoredKey = { ...key, ...keyEnds(text), createdAtMs, hash: keyHash(deps, text) }
+  const stored: StoredKey = { ...key, ...keyEnds(text), createdAtMs, hash: keyHash(text) }
   return { key: text, stored }
 }
 

@@ -50,5 +50,5 @@ export function credentialFinder<T>(
   }
 
   return async (deps, credential) =>
-    isCredential(deps, kind, credential) ? readOnce(deps, credentialHash(deps, kind, credential)) : undefined
+    isCredential(deps, kind, credential) ? readOnce(deps, credentialHash(kind, credential)) : undefined
 }

@@ -1,33 +1,33 @@
-import { timingSafeEqual } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import type { Deps } from '../ports.ts'
+import { isChecked, withCheck } from './text-check.ts'
 
 /**
  * A further key as text: `bsr_<secret>_<slot>_<account>_<check>`, where the secret is 256 random bits in hex
- * and the check 16 hex digits of a MAC over everything before it. The key names its account, so no look-up is
+ * and the check (`text-check.ts`) 16 hex digits over everything before it. The key names its account, so no look-up is
  * needed. A key that Bursar never made is refused without any call, so that guesses cannot overload an
  * account's partition.
  */
-const KEY_TEXT = /^(bsr_[0-9a-f]{64}_(\d{1,6})_([0-9a-f]{24})_)([0-9a-f]{16})$/
+const KEY_TEXT = /^bsr_[0-9a-f]{64}_(\d{1,6})_([0-9a-f]{24})_[0-9a-f]{16}$/
 
-/** Bytes of a key's hash that the hot counter stores: 96 bits of a keyed MAC. */
+/** Bytes of a key's hash that the hot counter stores. */
 export const HASH_BYTES = 12
 
 /** @throws Error for a slot that the text has no room for: such a key would never be accepted */
 export function newKeyText(deps: Deps<'keyring'>, accountId: string, slot: number): string {
   if (slot > LAST_KEY_SLOT) throw new Error(`the text of a key has no room for the slot ${slot}`)
-  const text = `bsr_${deps.ids.hex(32)}_${slot}_${accountId}_`
-  return text + check(deps, text)
+  return withCheck(deps, PURPOSE, `bsr_${deps.ids.hex(32)}_${slot}_${accountId}_`)
 }
 
-/** The account and the slot of a key; undefined if Bursar did not make the key. Calls nothing. */
+const PURPOSE = 'key-check'
+
+/** The account and the slot of a key; undefined if Bursar did not make the key, as far as its text tells. Calls nothing. */
 export function readKeyText(
   deps: Deps<'keyring'>,
   key: string,
 ): { accountId: string; slot: number } | undefined {
-  const [, text = '', slot, accountId = '', given = ''] = KEY_TEXT.exec(key) ?? []
-  if (!timingSafeEqual(Buffer.from(check(deps, text)), Buffer.from(given.padEnd(16).slice(0, 16))))
-    return undefined
-  return { accountId, slot: Number(slot) }
+  const [text, slot, accountId = ''] = KEY_TEXT.exec(key) ?? []
+  return text && isChecked(deps, PURPOSE, text) ? { accountId, slot: Number(slot) } : undefined
 }
 
 /** What is shown of a key: enough to recognise it, and nothing to use it with. */
@@ -53,12 +53,17 @@ export const FIXED_KEY_IDS = new Map([
  * The id of an account's key, which follows from the key's slot: whoever has the key knows the id without a read.
  * A further key has 24 hex digits.
  */
-export const keyIdOf = (deps: Deps<'keyring'>, accountId: string, slot: number): string =>
-  FIXED_KEY_IDS.get(slot) ?? deps.keyring.mac('key-id', accountId, String(slot)).toString('hex').slice(0, 24)
+export const keyIdOf = (accountId: string, slot: number): string =>
+  FIXED_KEY_IDS.get(slot) ?? sha256('key-id', `${accountId} ${slot}`).toString('hex').slice(0, 24)
 
-const check = (deps: Deps<'keyring'>, text: string): string =>
-  deps.keyring.mac('key-check', text).toString('hex').slice(0, 16)
+/**
+ * What is stored of any key. A hash without a secret suffices, because a key has at least 122 random bits; so keys outlive
+ * the root secret.
+ */
+export const keyHash = (key: string): Buffer => keyDigest(key).subarray(0, HASH_BYTES)
 
-/** What is stored of any key. The hash cannot be reversed, nor checked without the deployment's secret. */
-export const keyHash = (deps: Deps<'keyring'>, key: string): Buffer =>
-  deps.keyring.mac('key-hash', key).subarray(0, HASH_BYTES)
+/** The whole digest of which `keyHash` is the beginning. */
+export const keyDigest = (key: string): Buffer => sha256('key-hash', key)
+
+const sha256 = (purpose: string, text: string): Buffer =>
+  createHash('sha256').update(`bursar:${purpose}:${text}`).digest()

@@ -67,7 +67,7 @@ export async function addCredential<T extends NamedCredential>(
   writes: readonly Write[] = [],
 ): Promise<{ added: T; credential: string }> {
   const credential = newCredential(deps, kind.text)
-  const hash = credentialHash(deps, kind.text, credential)
+  const hash = credentialHash(kind.text, credential)
   const added = { ...own, last4: credential.slice(-4), createdAtMs: deps.clock.nowMs() }
   await deps.table.transact([
     {

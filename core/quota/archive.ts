@@ -104,7 +104,8 @@ export async function findArchived(
       ranges(timed, spanMs).map(async (range) => {
         for await (const macs of archiveItems(deps, accountId, counter, span, range)) {
           lookup.items++
-          for (const id of range.ids) if (hasMac(macs, macOf(id.entry))) lookup.spent.add(id)
+          for (const id of range.ids)
+            if (id.entries.some((entry) => hasMac(macs, macOf(entry)))) lookup.spent.add(id)
         }
       }),
     ),
@@ -124,10 +125,12 @@ async function findSingles(
   const inPage = new Set(page)
   await Promise.all(
     ids.map(async (id) => {
-      const entry = id.entry.toString('hex')
+      const entries = id.entries.map((entry) => entry.toString('hex'))
+      const isInPage = entries.some((entry) => inPage.has(entry))
       // A page that is full may lack some of the items.
-      const isKnown = inPage.has(entry) || (page && page.length < SINGLES_PAGE)
-      if (isKnown ? inPage.has(entry) : await deps.table.get(keys.spentId(accountId, entry))) spent.add(id)
+      const isKnown = isInPage || (page && page.length < SINGLES_PAGE)
+      const find = (entry: string) => deps.table.get(keys.spentId(accountId, entry))
+      if (isKnown ? isInPage : (await Promise.all(entries.map(find))).some(Boolean)) spent.add(id)
     }),
   )
 }

@@ -31,7 +31,7 @@ export async function stageGroup(
   const { ids, span } = group
   if (span === undefined) return undefined
   if (before?.ids.length === ids.length && before.ids.every((id, at) => id === ids[at])) return before
-  const entries = ids.map(({ time, entry }) => ({ time, bytes: entry }))
+  const entries = ids.flatMap(({ time, entries: all }) => all.map((bytes) => ({ time, bytes })))
   const { item, time, nonce } = archiveItem(deps, accountId, span, entries, false)
   try {
     await deps.table.put(item, expr`attribute_not_exists(pk)`)
@@ -57,7 +57,7 @@ export async function commitGroup(
   allowance: Allowance,
 ): Promise<Counter> {
   const nowMs = deps.clock.nowMs()
-  const entries = ids.map(({ entry }) => entry)
+  const entries = ids.flatMap((id) => id.entries)
   const { fence, sets } = archiveChange(ids, staged && span, seen)
   const spending = {
     caller,

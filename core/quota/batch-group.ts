@@ -38,8 +38,10 @@ export interface Group {
   span: number | undefined
 }
 
-/** Most ids that one write adds to the ring. */
+/** Most entries that one write adds to the ring. */
 const RING_GROUP = 24
+/** Most entries that one write looks for in the ring: DynamoDB allows 300 operators, and each takes two. */
+const ITEM_ENTRIES = 120
 /** Least number of ids that are worth an archive item of their own. */
 const ITEM_LEAST = 4
 /** Longest span of the item of a batch. A batch entry can name no longer one. */
@@ -56,9 +58,14 @@ export function nextGroup(
   isCrowded: boolean,
 ): Group {
   const ids = fitting.flatMap(({ id }) => id ?? [])
-  const sharing = newestTogether(ids.filter((id) => canShareItem(id, counter, nowTime, isCrowded)))
+  // While the root secret rotates, each id has two entries.
+  const most = (entries: number) => Math.floor(entries / (ids[0]?.entries.length ?? 1))
+  const sharing = newestTogether(ids.filter((id) => canShareItem(id, counter, nowTime, isCrowded))).slice(
+    0,
+    most(ITEM_ENTRIES),
+  )
   const isItem = sharing.length >= ITEM_LEAST
-  const chosen = (isItem ? sharing : ids.slice(0, groupMost(counter))).sort((a, b) => a.time - b.time)
+  const chosen = (isItem ? sharing : ids.slice(0, most(groupMost(counter)))).sort((a, b) => a.time - b.time)
   const members = new Set(chosen)
   const width = (chosen.at(-1)?.time ?? 0) - (chosen[0]?.time ?? 0)
   return {
@@ -68,16 +75,16 @@ export function nextGroup(
   }
 }
 
-/** Most ids that one write adds to this ring: those for which an eviction makes room. */
+/** Most entries that one write adds to this ring: those for which an eviction makes room. */
 function groupMost({ item }: Counter): number {
   const { most, kept } = ringSizes(ringMost(item))
   return Math.min(RING_GROUP, most - kept)
 }
 
-/** The newest of these ids, and those that are close enough to be in the same archive item. */
+/** The newest of these ids, and those that are close enough to be in the same archive item, the newest first. */
 function newestTogether(ids: readonly RequestId[]): RequestId[] {
   const newest = Math.max(...ids.map(({ time }) => time))
-  return ids.filter(({ time }) => time >= newest - SPANS_MS[ITEM_SPAN])
+  return ids.filter(({ time }) => time >= newest - SPANS_MS[ITEM_SPAN]).toSorted((a, b) => b.time - a.time)
 }
 
 /**

@@ -5,7 +5,7 @@ import { limitAnswer, readAllowance, rememberStanding, seenAllowance } from './a
 import { findArchived, isArchivable } from './archive.ts'
 import { commitGroup, type StagedItem, stageGroup } from './batch-commit.ts'
 import { type BatchAnswer, type DistinctRequest, type Group, nextGroup } from './batch-group.ts'
-import { admitKey, balanceOf, type Counter, inRing, parseCounter, readCounter } from './counter.ts'
+import { admitKey, balanceOf, type Counter, hasId, parseCounter, readCounter } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
 import { forKey, type KeyCaller, type KeyOrAccount, type QuotaDeps, type Spender } from './key-caller.ts'
@@ -75,7 +75,7 @@ export async function answerEach(
   const asked = requests.map(({ units, tag, requestId }): DistinctRequest => {
     if (requestId === undefined) return { units, tag, id: undefined }
     const id = requestIdOf(deps, caller.accountId, requestId)
-    const entry = id.entry.toString('hex')
+    const entry = id.entries[0].toString('hex')
     const request = byEntry.get(entry) ?? { units, tag, id }
     byEntry.set(entry, request)
     return request
@@ -155,7 +155,8 @@ async function answerAll(
 }
 
 /** Number of entries that the write of a group adds to the ring. */
-const entryCount = ({ ids, span }: Group): number => (span === undefined ? ids.length : 1)
+const entryCount = ({ ids, span }: Group): number =>
+  span === undefined ? ids.reduce((sum, { entries }) => sum + entries.length, 0) : 1
 
 /** What is known of the archive as long as the counter's fence does not change. */
 interface Absence {
@@ -177,7 +178,7 @@ async function findSpent(
   if (absence.fence !== counter.fence) absence.ids.clear()
   absence.fence = counter.fence
   const late = open.flatMap(({ id }) =>
-    id && isArchivable(counter, id) && !absence.ids.has(id) && !inRing(counter, id.entry) ? [id] : [],
+    id && isArchivable(counter, id) && !absence.ids.has(id) && !hasId(counter, id) ? [id] : [],
   )
   const { spent, items } = await findArchived(deps, accountId, counter, late)
   for (const id of late) if (!spent.has(id)) absence.ids.add(id)
@@ -201,7 +202,7 @@ function answerWithoutWrite(
   const fitting: DistinctRequest[] = []
   for (const request of open) {
     const { id, units, inDoubt } = request
-    if (id && (spent.has(id) || inRing(counter, id.entry)))
+    if (id && (spent.has(id) || hasId(counter, id)))
       request.answer = { outcome: 'spent', ...now, ...(!inDoubt && { replayed: true }) }
     else if (units === 0) request.answer = { outcome: 'spent', ...now }
     else if (limitRefusal(allowed, units)) request.answer = { ...limitAnswer(deps, allowed, units), ...now }

@@ -12,15 +12,7 @@ import {
 } from './allowance.ts'
 import { findArchived, freshFence, isArchivable } from './archive.ts'
 import { type ArchiveState, cacheEntry, cacheOf, type Refused, rememberArchive } from './container-cache.ts'
-import {
-  admitKey,
-  balanceOf,
-  type Counter,
-  inRing,
-  parseCounter,
-  readCounter,
-  spendUnits,
-} from './counter.ts'
+import { admitKey, balanceOf, type Counter, hasId, parseCounter, readCounter, spendUnits } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
 import {
@@ -148,7 +140,7 @@ export async function spendOrCheck(
     try {
       const after = await writeSpend(deps, caller, units, id, step, counter)
       rememberStanding(deps, caller, after)
-      if (id) await evictIfFull(deps, caller.accountId, after, 1)
+      if (id) await evictIfFull(deps, caller.accountId, after, id.entries.length)
       await countTags(deps, caller, after, [{ tag, units }])
       return useOf(after, seenAllowance(caller, after, step.allowance))
     } catch (error) {
@@ -175,7 +167,7 @@ async function writeSpend(
   seen: Counter | undefined,
 ): Promise<Counter> {
   const nowMs = deps.clock.nowMs()
-  const entries = id ? [id.entry] : []
+  const entries = id?.entries ?? []
   const ringMost = cacheOf(deps.table).ringMosts.get(caller.accountId)
   const spending = { caller, allowance, units, ids: entries, entries, fence, seen, ringMost, nowMs }
   return spendUnits(deps, { ...spending, today: dayOf(nowMs) }, !id)
@@ -206,7 +198,7 @@ async function decideConsume(
 ): Promise<{ known: Counter; allowance: Allowance; replayed: boolean } | { moved: Counter } | WriteStep> {
   const allowance = await readAllowance(deps, caller, counter)
   rememberStanding(deps, caller, counter)
-  if (id && inRing(counter, id.entry)) return { known: counter, allowance, replayed: true }
+  if (id && hasId(counter, id)) return { known: counter, allowance, replayed: true }
   const late = id && isArchivable(counter, id)
   if (late) {
     rememberArchive(deps, caller.accountId, counter)
@@ -223,7 +215,7 @@ async function decideConsume(
   }
   const today = dayOf(deps.clock.nowMs())
   if (counter.day < today) return { moved: await changeDay(deps, caller.accountId, counter, today) }
-  const roomy = id && (await makeRoom(deps, caller.accountId, counter, 1))
+  const roomy = id && (await makeRoom(deps, caller.accountId, counter, id.entries.length))
   if (roomy) return { moved: roomy }
   return late
     ? { fence: [expr`#g = ${counter.fence}`], late, allowance }

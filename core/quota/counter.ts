@@ -16,6 +16,7 @@ import {
 import { type Allowance, takeWithin } from './key-limits.ts'
 import { keyUseAttribute } from './quota.ts'
 import { callByConsume, startRenewal } from './renewal-call.ts'
+import type { RequestId } from './request-id.ts'
 import { RING_MOST, ringMost } from './ring-size.ts'
 import { balanceParts, crossedThresholds, type Levels, thresholdAbove } from './thresholds.ts'
 
@@ -133,6 +134,10 @@ async function admitAsItStands(
 
 export const inRing = ({ ring }: Pick<Counter, 'ring'>, entry: Uint8Array): boolean =>
   [...ring].some((each) => Buffer.compare(each, entry) === 0)
+
+/** Whether the ring has an id, by any of its entries. */
+export const hasId = (counter: Pick<Counter, 'ring'>, { entries }: RequestId): boolean =>
+  entries.some((entry) => inRing(counter, entry))
 
 export interface Spending {
   caller: KeyCaller

@@ -83,7 +83,7 @@ async function findOwner(deps: Deps<'table' | 'keyring'>, { text, hash }: Hashed
   const { owners } = cacheOf(deps.table)
   const known = owners.get(hash.toString('hex'))
   if (known !== undefined) return { accountId: known, slot: DEFAULT_KEY_SLOT }
-  const item = await deps.table.get(defaultKeyLookupOf(deps, text))
+  const item = await deps.table.get(defaultKeyLookupOf(text))
   // Unknown keys are not remembered, because guessed keys would push out real ones.
   if (!item) throw wrongKey()
   const accountId = stored(item, 'accountId', 'string')
@@ -101,7 +101,7 @@ async function readKeyCaller(
   key: SentKey | NamedAccount,
 ): Promise<KeyCaller> {
   if ('accountId' in key) return accountCaller(key)
-  const sent = { ...key, hash: keyHash(deps, key.text) }
+  const sent = { ...key, hash: keyHash(key.text) }
   const owner = await findOwner(deps, sent)
   const { keyRecords } = cacheOf(deps.table)
   const isDefault = owner.slot === DEFAULT_KEY_SLOT
@@ -123,7 +123,7 @@ export async function freshKeyCaller(
   deps: Deps<'table' | 'keyring'>,
   key: SentKey,
 ): Promise<KeyCaller & { stamp: Buffer }> {
-  const sent = { ...key, hash: keyHash(deps, key.text) }
+  const sent = { ...key, hash: keyHash(key.text) }
   const { stamp, ...caller } = await rereadCaller(deps, { ...(await findOwner(deps, sent)), sent })
   if (!stamp) throw wrongKey()
   return { ...caller, stamp }
@@ -151,7 +151,7 @@ export async function rereadCaller(
   const { sent } = caller
   // Without a key nothing can be checked again.
   if (!sent) throw wrongKey()
-  const record = await readKeyRecord(deps, caller.accountId, keyIdOf(deps, caller.accountId, caller.slot))
+  const record = await readKeyRecord(deps, caller.accountId, keyIdOf(caller.accountId, caller.slot))
   if (record) {
     cacheEntry(keyRecords, recordName(caller), record, REMEMBERED)
     return checkedCaller(deps, { ...caller, sent }, record)
@@ -183,7 +183,7 @@ function checkedCaller(
     limits: { ...(budget && { budget }), ...(rate && { rate }) },
     ...(expiresAtMs !== undefined && { expiresAtMs }),
     sent,
-    key: toldKey(keyIdOf(deps, accountId, slot), name, settings),
+    key: toldKey(keyIdOf(accountId, slot), name, settings),
   }
 }
 

@@ -57,7 +57,7 @@ export async function readHolder(
   if (!takesMore || !isLimited) return { slot, allowance: UNLIMITED, stamp: undefined }
   if (slot === caller.slot)
     return { slot, allowance: await readAllowance(deps, caller, counter), stamp: caller.stamp }
-  const record = await readKeyRecord(deps, accountId, keyIdOf(deps, accountId, slot))
+  const record = await readKeyRecord(deps, accountId, keyIdOf(accountId, slot))
   const stamp = record?.hash && keyStamp(record.hash, record.revision)
   if (!record || !stamp || !isLiveKey(counter.item, { slot, stamp })) return undefined
   const { settings: limits } = record

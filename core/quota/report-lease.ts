@@ -3,7 +3,7 @@ import { readAllowance } from './allowance.ts'
 import { type Use, useOf } from './consume.ts'
 import { forKey, type KeyOrAccount, type QuotaDeps, type Spender } from './key-caller.ts'
 import { epochMsAt, requestIdOf } from './request-id.ts'
-import { LEASE, newNonce, nonceIn, reservationIdOf } from './reservation.ts'
+import { LEASE, newNonces, nonceIn, reservationIdOf } from './reservation.ts'
 import { endReservation, totalUnits } from './settle-reservation.ts'
 import type { TaggedUse } from './tags.ts'
 
@@ -54,7 +54,7 @@ export async function reportLease(
       accountId,
       requestId === undefined ? [leaseId, `${kind} ${units}`] : [requestId, `${kind} ${leaseId} ${units}`],
     )
-    const next = renewal && { nonce: newNonce(deps, accountId, id.entry), ...renewal }
+    const next = renewal && { nonces: newNonces(deps, accountId, id), ...renewal }
     const ended = await endReservation(deps, caller, { nonce, id, use: report.use, next }).catch(leaseEnded)
     const { counter, by, covered, replayed } = ended
     return {

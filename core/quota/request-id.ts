@@ -16,7 +16,11 @@ import type { Deps } from '../ports.ts'
  * contain such a pair with a probability of 5 in a million. More bytes do not fit into the counter's 1 KB.
  */
 export interface RequestId {
-  entry: Buffer
+  /**
+   * The entries: one, or while the root secret rotates one by each live secret, that by the one in use first. An id is known
+   * by any of them and stored with all, so a repeat is recognised whichever secrets are live by then.
+   */
+  entries: [Buffer, ...Buffer[]]
   /** Milliseconds since 2020 of a time-ordered id (UUIDv7, ULID); 0 for any other. */
   time: number
 }
@@ -55,9 +59,11 @@ export function requestIdOf(deps: Deps<'keyring'>, accountId: string, name: Requ
   const [text, ...position] = typeof name === 'string' ? [name] : name
   const lower = text.toLowerCase()
   const time = timeIn(lower)
-  const mac = deps.keyring.mac('request', accountId, time === 0 ? text : lower, ...position.map(String))
+  const parts = [accountId, time === 0 ? text : lower, ...position.map(String)]
+  const [first, ...others] = deps.keyring.macs('request', ...parts)
   const head = time === 0 ? Buffer.of(UNTIMED) : timeBytes(time)
-  return { time, entry: Buffer.concat([head, mac], TIME_BYTES + MAC_BYTES) }
+  const entry = (mac: Buffer) => Buffer.concat([head, mac], TIME_BYTES + MAC_BYTES)
+  return { time, entries: [entry(first), ...others.map(entry)] }
 }
 
 /**

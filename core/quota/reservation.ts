@@ -12,6 +12,7 @@ import { stored } from '../table/stored.ts'
 import type { Item, Write } from '../table/table.ts'
 import { DAY_MS } from '../time.ts'
 import type { Counter } from './counter.ts'
+import type { RequestId } from './request-id.ts'
 
 /*
  * A reservation takes units now and says later how many of them were used. Its units are held: neither left nor
@@ -94,15 +95,19 @@ export function nonceIn(reservationId: string, variant = RESERVATION): Buffer | 
   return found === variant ? Buffer.from(hex, 'hex') : undefined
 }
 
-/** The nonce of a new reservation. A request with an id always gets the same one. */
-export const newNonce = (
-  deps: Deps<'keyring'>,
-  accountId: string,
-  requestEntry: Buffer | undefined,
-): Buffer =>
-  requestEntry
-    ? deps.keyring.mac('reservation', accountId, requestEntry.toString('hex')).subarray(0, NONCE_BYTES)
-    : Buffer.from(deps.ids.hex(NONCE_BYTES), 'hex')
+/** The nonce of a new reservation, and those that an earlier copy of its request may have got by another root secret. */
+export type Nonces = [Buffer, ...Buffer[]]
+
+/** A request with an id always gets the same nonces. */
+export function newNonces(deps: Deps<'keyring'>, accountId: string, id: RequestId | undefined): Nonces {
+  if (!id) return [Buffer.from(deps.ids.hex(NONCE_BYTES), 'hex')]
+  const nonceOf = (entry: Buffer, at: number) => {
+    const mac = deps.keyring.macs('reservation', accountId, entry.toString('hex'))[at] as Buffer
+    return mac.subarray(0, NONCE_BYTES)
+  }
+  const [first, ...others] = id.entries
+  return [nonceOf(first, 0), ...others.map((entry, at) => nonceOf(entry, at + 1))]
+}
 
 /** When a reservation that is made now expires: on a whole second, epoch ms. */
 export const expiryAfter = (deps: Deps, seconds: number): number =>

@@ -17,7 +17,7 @@ import {
   admitKey,
   balanceOf,
   type Counter,
-  inRing,
+  hasId,
   parseCounter,
   readCounter,
   type Spending,
@@ -37,7 +37,8 @@ import {
   alarm,
   expiryAfter,
   LEASE,
-  newNonce,
+  type Nonces,
+  newNonces,
   OPEN_IN_COUNTER,
   openIn,
   type Reservation,
@@ -88,25 +89,23 @@ async function reserveOnce(
   const { accountId, slot } = caller
   const kind = unreported ? 'lease' : 'reserve'
   const id = requestId === undefined ? undefined : requestIdOf(deps, accountId, [requestId, kind])
-  const nonce = newNonce(deps, accountId, id?.entry)
+  const nonces = newNonces(deps, accountId, id)
+  const [nonce] = nonces
   const atMs = id ? epochMsAt(id.time) : deps.clock.nowMs()
-  const reservationId = reservationIdOf(atMs, nonce, unreported && LEASE)
+  const idOf = (of: Buffer) => reservationIdOf(atMs, of, unreported && LEASE)
   let counter = await readCounter(deps, accountId)
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pauseBetween(deps, tries)
     caller = await admitKey(deps, counter, caller, inDoubt)
     const allowance = await readAllowance(deps, caller, counter)
-    if (id && (await isSpent(deps, accountId, counter, id)))
+    if (id && (await isSpent(deps, accountId, counter, id))) {
+      const open = await openReservation(deps, accountId, counter, nonces)
       return {
-        ...answerOf(
-          counter,
-          allowance,
-          reservationId,
-          await openReservation(deps, accountId, counter, nonce),
-        ),
+        ...answerOf(counter, allowance, idOf(open?.nonce ?? nonce), open),
         ...(!inDoubt && { replayed: true }),
       }
+    }
     // A lease of a single unit would do, so a renewal serves it whatever it asks for.
     const units = unreported ? leasable(most, counter, allowance) : most
     const limited = limitError(deps, allowance, units, useOf(counter, allowance))
@@ -121,7 +120,7 @@ async function reserveOnce(
     const moved =
       needsToday && counter.day < today
         ? await changeDay(deps, accountId, counter, today)
-        : id && (await makeRoom(deps, accountId, counter, 1))
+        : id && (await makeRoom(deps, accountId, counter, id.entries.length))
     if (moved) {
       counter = moved
       continue
@@ -130,8 +129,8 @@ async function reserveOnce(
     try {
       const room = OPEN_IN_COUNTER - tries
       const after = await hold(deps, caller, reservation, id, counter, { allowance, room })
-      if (id) await evictIfFull(deps, accountId, after, 1)
-      return answerOf(after, seenAllowance(caller, after, allowance), reservationId, reservation)
+      if (id) await evictIfFull(deps, accountId, after, id.entries.length)
+      return answerOf(after, seenAllowance(caller, after, allowance), idOf(nonce), reservation)
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
       counter = error.failed.has(0) ? parseCounter(error.failed.get(0)) : await readCounter(deps, accountId)
@@ -160,7 +159,7 @@ export async function isSpent(
   counter: Counter,
   id: RequestId,
 ): Promise<boolean> {
-  if (inRing(counter, id.entry)) return true
+  if (hasId(counter, id)) return true
   return isArchivable(counter, id) && (await findArchived(deps, accountId, counter, [id])).spent.size > 0
 }
 
@@ -178,7 +177,7 @@ async function hold(
   { allowance, room }: { allowance: Allowance; room: number },
 ): Promise<Counter> {
   const { units } = reservation
-  const entries = id ? [id.entry] : []
+  const entries = id?.entries ?? []
   const late = id && isArchivable(seen, id)
   const isRoomy = openIn(seen).length < room
   const spending: Spending = {
@@ -253,9 +252,20 @@ async function alarmFor(deps: Deps<'table'>, accountId: string, { item }: Counte
 }
 
 /** The reservation of a repeat, unless it has ended since. */
-export const openReservation = async (deps: QuotaDeps, accountId: string, counter: Counter, nonce: Buffer) =>
-  openIn(counter).find((each) => each.nonce.equals(nonce)) ??
-  (await readStoredReservation(deps, accountId, nonce))?.open
+export async function openReservation(
+  deps: QuotaDeps,
+  accountId: string,
+  counter: Counter,
+  nonces: Nonces,
+): Promise<Reservation | undefined> {
+  const inCounter = openIn(counter).find(({ nonce }) => nonces.some((each) => each.equals(nonce)))
+  if (inCounter) return inCounter
+  for (const nonce of nonces) {
+    const { open } = (await readStoredReservation(deps, accountId, nonce)) ?? {}
+    if (open) return open
+  }
+  return undefined
+}
 
 const answerOf = (counter: Counter, allowance: Allowance, id: string, open: Reservation | undefined) => ({
   id,

@@ -32,6 +32,7 @@ import { type RequestId, requestIdOf } from './request-id.ts'
 import {
   expiryAfter,
   LATE_REPORT_MS,
+  type Nonces,
   nonceIn,
   OPEN_IN_COUNTER,
   openIn,
@@ -109,7 +110,7 @@ export interface Ending {
   /** Units that were used, and what for. */
   use: readonly TaggedUse[]
   /** The lease that the same write opens, if it can have units. */
-  next?: { nonce: Buffer; units: number; ttlSeconds: number } | undefined
+  next?: { nonces: Nonces; units: number; ttlSeconds: number } | undefined
 }
 
 /** What ended a reservation. */
@@ -145,7 +146,7 @@ export async function endReservation(deps: QuotaDeps, found: KeyCaller, ending: 
       if (!(await isSpent(deps, accountId, counter, id))) throw new DomainError('reservation_ended')
       const covered = (await readStoredReservation(deps, accountId, nonce))?.covered ?? units
       if (inDoubt) leaveUntagged(deps, accountId, use)
-      const next = ending.next && (await openReservation(deps, accountId, counter, ending.next.nonce))
+      const next = ending.next && (await openReservation(deps, accountId, counter, ending.next.nonces))
       const ended = { counter, by: caller, covered, next, reservation: undefined }
       return { ...ended, ...(!inDoubt && { replayed: true }) }
     }
@@ -160,7 +161,7 @@ export async function endReservation(deps: QuotaDeps, found: KeyCaller, ending: 
     const moved =
       counter.day < today
         ? await changeDay(deps, accountId, counter, today)
-        : await makeRoom(deps, accountId, counter, 1)
+        : await makeRoom(deps, accountId, counter, id.entries.length)
     if (moved) {
       counter = moved
       continue
@@ -168,7 +169,7 @@ export async function endReservation(deps: QuotaDeps, found: KeyCaller, ending: 
     const settling = decideSettle(deps, open, ending, terms, holder, counter)
     try {
       const after = await writeSettle(deps, caller, open, settling, counter)
-      await evictIfFull(deps, accountId, after, 1)
+      await evictIfFull(deps, accountId, after, id.entries.length)
       const { slot } = open.reservation
       await countTags(deps, { accountId, slot }, after, firstUnits(use, settling.counted))
       return { counter: after, by: caller, ...settling, reservation: open.reservation }
@@ -250,7 +251,7 @@ function decideSettle(
   const opened = next &&
     after > 0 && {
       ...reservation,
-      nonce: next.nonce,
+      nonce: next.nonces[0],
       units: after,
       expiresAtMs: expiryAfter(deps, next.ttlSeconds),
     }
@@ -279,7 +280,7 @@ async function writeSettle(
   // The use of a key that was revoked meanwhile counts for the account alone.
   const adds = [
     ...limits.adds,
-    expr`#u ${counted}, #y ${after - before}, #a ${new Set([id.entry])}`,
+    expr`#u ${counted}, #y ${after - before}, #a ${new Set(id.entries)}`,
     ...(countsUse(seen.item, slot) ? [expr`${attr(keyUseAttribute(slot))} ${counted}`] : []),
     ...entries.adds,
   ]
@@ -295,7 +296,7 @@ async function writeSettle(
     [
       ...whileLive(caller),
       expr`attribute_not_exists(#x)`,
-      expr`(attribute_not_exists(#a) OR size(#a) < ${ringMost(seen.item)})`,
+      expr`(attribute_not_exists(#a) OR size(#a) <= ${ringMost(seen.item) - id.entries.length})`,
       ...whileCounting(seen.item, slot),
       ...entries.conditions,
       // What is left is taken to the last unit, so nothing may have changed.

@@ -90,7 +90,8 @@ describe.each(ofKeys)('%s', (route, row) => {
     const inKeysPlace = others.flatMap(([what, headers]) =>
       headers.map(([, text]) => [`${what} as Api-Key`, inHeader(text.replace('Bearer ', ''))] as const),
     )
-    const forged = `bsa_${'0'.repeat(64)}_${'0'.repeat(16)}`
+    const version = adminKey.slice(-16, -12)
+    const forged = `bsa_${'0'.repeat(64)}_${version}${'0'.repeat(12)}`
     const cut: [string, [string, string][]] = ['a part of a key', inHeader(adminKey.slice(0, -1))]
     const signed: [string, [string, string][]] = [
       'the signature of an operator',

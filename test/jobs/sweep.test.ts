@@ -53,11 +53,11 @@ async function pending(person: Person = newPerson()) {
 
 /** The parts of a registration that are left in the table and at the vault. */
 async function remains(profile: Profile): Promise<string[]> {
-  const { table, ...ports } = await app.ports()
+  const { table } = await app.ports()
   const guards = {
     username: keys.usernameGuard(usernameKey(profile.username)),
     email: keys.emailGuard(emailKey(profile.email)),
-    key: defaultKeyLookup(ports, profile),
+    key: defaultKeyLookup(profile),
   }
   const account = await table.list(keys.account(profile.id), CORE_PREFIX)
   const standing = await Promise.all(

@@ -230,6 +230,8 @@ const newProfile = (id: string, nowMs: number): Profile => ({
   twofaTries: 0,
   twofaTriedAtMs: 0,
   defaultKey: 'sealed',
+  defaultKeyDigest: '',
+  defaultKeyEnds: { prefix: '', last4: '' },
   defaultKeyAtMs: nowMs,
   keyCount: 1,
   nextKeySlot: 1,

@@ -657,7 +657,7 @@ const withNumbers = ({ paymentMethods }: StripeState, ids: readonly string[]): s
   ids.flatMap((id) => [id, paymentMethods[id]?.card?.fingerprint ?? id])
 
 /** A confirmed account right after its registration, with its 100 trial units. */
-function newAccount({ sealed, hash, lookup }: ReturnType<typeof newDefaultKey>, nowMs: number): Item[] {
+function newAccount({ parts, hash, lookup }: ReturnType<typeof newDefaultKey>, nowMs: number): Item[] {
   const trial = trialCredit(ACCOUNT_ID, nowMs, defaultCatalogue.trialUnits)
   const profile: Profile = {
     id: ACCOUNT_ID,
@@ -671,7 +671,7 @@ function newAccount({ sealed, hash, lookup }: ReturnType<typeof newDefaultKey>, 
     generation: 0,
     twofaTries: 0,
     twofaTriedAtMs: 0,
-    defaultKey: sealed,
+    ...parts,
     defaultKeyAtMs: nowMs,
     keyCount: 1,
     nextKeySlot: 1,

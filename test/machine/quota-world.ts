@@ -96,7 +96,7 @@ export async function openQuotaWorld({
   const revisionOf = (slot: number) => (limits[slot] ? 1 : 0)
   const hashes = texts.map((text, slot) => [
     keyHashAttribute(slot),
-    keyStamp(keyHash(ports, text), revisionOf(slot)),
+    keyStamp(keyHash(text), revisionOf(slot)),
   ])
   const i = alerts && chooseAlerts(undefined, alerts, left, size)
   const { left: l, floor: f } = balanceParts(left, { size, alerts: i })
@@ -119,10 +119,10 @@ export async function openQuotaWorld({
   // The default key has an item only if it has settings.
   for (const [slot, text] of texts.entries())
     if (slot > 0 || limits[slot]) {
-      const id = keyIdOf(ports, accountId, slot)
+      const id = keyIdOf(accountId, slot)
       const shown = { prefix: '', last4: '', createdAtMs: nowMs }
       const settings = limits[slot] && { revision: revisionOf(slot), settings: limits[slot] }
-      const hash = keyHash(ports, text)
+      const hash = keyHash(text)
       await table.put({
         ...keys.key(accountId, id),
         id,
@@ -217,9 +217,9 @@ export async function openQuotaWorld({
       ),
     /** Gives a key other limits, as its owner does. @returns whether no writer was first. */
     limit: async (slot: number, next: KeyLimits, through = ports): Promise<boolean> => {
-      const key = keys.key(accountId, keyIdOf(ports, accountId, slot))
+      const key = keys.key(accountId, keyIdOf(accountId, slot))
       const item = (await through.table.get(key)) ?? {}
-      const hash = keyHash(ports, texts[slot] ?? '')
+      const hash = keyHash(texts[slot] ?? '')
       const revision = Number(item.revision ?? 0)
       const stamp = attr(keyHashAttribute(slot))
       const before = (item.settings ?? {}) as KeyLimits

@@ -41,7 +41,7 @@ const world = async (): Promise<World> => ({
 })
 
 /** Fields with random text that is too short to be recognised as random. */
-const SHORT_RANDOM = new Set(['invoice_prefix', 'invoicePrefix', 'fingerprint', 'networks'])
+const SHORT_RANDOM = new Set(['invoice_prefix', 'invoicePrefix', 'fingerprint', 'networks', 'defaultKeyEnds'])
 
 /** Replaces random text and the person's names with placeholders, so that two accounts can be compared. */
 function normalised(value: unknown, person: SignedInPerson): unknown {

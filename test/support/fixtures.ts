@@ -98,7 +98,7 @@ export function openFixtures(stack: Stack, live: () => Promise<Ports>): Fixtures
       backstage(undefined, async (at) => {
         const signedUp = await signUp(at, person)
         const account = await signUpFor(at, signedUp.accountId, signup)
-        return { ...signedUp, key: readDefaultKey(at.ports, account) }
+        return { ...signedUp, key: defaultKeyOf(at.ports, account) }
       }),
     buyBundle: (accountId, signup) =>
       backstage(accountId, async (at) => void (await signUpFor(at, accountId, signup))),
@@ -117,7 +117,7 @@ export function openFixtures(stack: Stack, live: () => Promise<Ports>): Fixtures
     put: (items) => database.putAll(items),
     transact: (writes) => database.transact(writes),
     async defaultKey(accountId) {
-      return readDefaultKey(await live(), await accountOf({ table: database } as unknown as Ports, accountId))
+      return defaultKeyOf(await live(), await accountOf({ table: database } as unknown as Ports, accountId))
     },
   }
 }
@@ -234,4 +234,10 @@ async function authenticateIfAsked(at: Backstage, error: unknown): Promise<void>
   if (!(error instanceof DomainError && error.code === 'payment_action_required')) throw error
   const secret = String(error.clientSecret)
   at.authenticate(secret.slice(0, secret.indexOf('_secret_')))
+}
+
+function defaultKeyOf(ports: Ports, account: Account): string {
+  const key = readDefaultKey(ports, account)
+  if (key === undefined) throw new Error('the root secret of the account’s default key is not live')
+  return key
 }

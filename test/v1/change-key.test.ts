@@ -307,7 +307,7 @@ describe('a rotation with a grace period', () => {
     const person = await newConsumer(app)
     await rotate(person, 'default', { graceSeconds: 600 })
     const ports = await app.ports()
-    const lookup = () => ports.table.get(defaultKeyLookupOf(ports, person.key))
+    const lookup = () => ports.table.get(defaultKeyLookupOf(person.key))
     await change(person, 'default', { scopes: ['read'] })
     expect(await lookup()).toBeDefined()
     expect((await end(person)).status).toBeLessThan(300)

@@ -26,7 +26,7 @@ async function listed({ accessToken: token }: SignedInPerson): Promise<Record<st
 async function lookup({ accountId }: SignedInPerson) {
   const ports = await app.ports()
   const profile = await ports.table.get(keys.profile(accountId))
-  return defaultKeyLookup(ports, parseProfile(profile ?? {}))
+  return defaultKeyLookup(parseProfile(profile ?? {}))
 }
 
 test('200: a further key keeps id, name and slot; the key is new, and the old one is refused', async () => {
