@@ -37,6 +37,10 @@ export const profileSchema = z.object({
    * in accounts that confirmed their address before it was kept.
    */
   mailbox: z.optional(z.string()),
+  /**
+   * Units of the trial, until the first card on file has decided whether the account keeps them (`quota/trial-card.ts`).
+   */
+  trialUnits: z.optional(z.number()),
   /** Look-up halves of the valid mailed codes, one for each purpose. */
   confirmCode: z.optional(z.string()),
   changeCode: z.optional(z.string()),

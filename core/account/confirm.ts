@@ -110,6 +110,7 @@ async function confirmFirst(
           ...trusted.set,
           ...ownersNetworkSet(deps, accountId),
           expr`#emailVerified = ${true}, #mailbox = ${mailbox}, #ledgerSeq = ${trial.seq}, #updatedAtMs = ${nowMs}`,
+          ...(trialUnits > 0 ? [expr`#trialUnits = ${trialUnits}`] : []),
         ],
         [...holder.remove, ...trusted.remove, expr`#confirmCode, #due, #dueAtMs`],
       ),

@@ -70,6 +70,7 @@ export const exportedKinds: readonly ExportedKind[] = [
         'balanceCents',
         'creditCents',
         'ledgerSeq',
+        'trialUnits',
         'recovery',
         'recoveriesMs',
         'recoveredFrom',
@@ -223,7 +224,7 @@ export const exportedKinds: readonly ExportedKind[] = [
     section: 'cardVerifications',
     shows: [
       ...['id', 'purpose', 'state', 'asked', 'cardId', 'customerId', 'amountCents', 'currency', 'address'],
-      ...['cardFingerprint', 'paymentId', 'renews', 'createdAtMs', 'ttl'],
+      ...['cardFingerprint', 'paymentId', 'renews', 'trial', 'createdAtMs', 'ttl'],
     ],
     omits: { keyed: MARK, accountId: 'It is in the profile.' },
   },

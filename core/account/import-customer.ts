@@ -3,6 +3,7 @@ import { cardItem, type LiveCard, parseStoredCard } from '../cards/stored.ts'
 import { customerItem } from '../cards/stored-customer.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, PaymentCard, PaymentCustomer } from '../ports.ts'
+import { importedCardMark } from '../quota/trial-card.ts'
 import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
@@ -18,7 +19,7 @@ export interface TakenOver {
   id: string
   /** Fails if another account has the customer. */
   guard: Write
-  /** Our copy of the customer and its cards. */
+  /** Our copy of the customer and its cards, and the mark that the default card has had its trial. */
   writes: Write[]
 }
 
@@ -39,7 +40,7 @@ export async function findCustomer(
  * one card the newest is taken, as in `syncCard`. Name and address at the provider stay as they are.
  */
 export async function takeOverCustomer(
-  deps: Deps<'table' | 'payments'>,
+  deps: Deps<'table' | 'payments' | 'paymentScope'>,
   accountId: string,
   customerId: string,
 ): Promise<TakenOver | { refused: CustomerRefusal }> {
@@ -52,10 +53,14 @@ export async function takeOverCustomer(
   const cards = newestOfEach(all).map((card) => cardItem(accountId, card, undefined))
   const customer = await withDefaultCard(deps, found.customer, cards.map(parseStoredCard) as LiveCard[], all)
   const absent = expr`attribute_not_exists(pk)`
+  const { fingerprint } = all.find(({ id }) => id === customer.defaultPaymentMethodId) ?? {}
   return {
     id: customerId,
     guard: { put: { ...owner, accountId }, if: absent },
-    writes: [customerItem(accountId, customer, undefined), ...cards].map((put) => ({ put, if: absent })),
+    writes: [
+      ...[customerItem(accountId, customer, undefined), ...cards].map((put) => ({ put, if: absent })),
+      ...importedCardMark(deps, fingerprint, deps.clock.nowMs()).map((put) => ({ put })),
+    ],
   }
 }
 

@@ -54,7 +54,7 @@ export type ImportResult =
   | { status: 'refused'; reason: ImportRefusal }
   | { status: 'unavailable' }
 
-type ImportDeps = Deps<'table' | 'keyring' | 'payments'>
+type ImportDeps = Deps<'table' | 'keyring' | 'payments' | 'paymentScope'>
 
 /**
  * Imports accounts from another system, each by itself, in the order of the answer. A user is recognised by the

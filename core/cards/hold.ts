@@ -44,6 +44,8 @@ const holdSchema = z.object({
   paymentId: z.optional(z.string()),
   /** The account has a bundle, whose renewal may be waiting for another card. */
   renews: z.optional(z.literal(true)),
+  /** The account has a trial, about which its first card decides. */
+  trial: z.optional(z.literal(true)),
   createdAtMs: z.number(),
 })
 
@@ -80,6 +82,7 @@ export function newHold(
     currency: CURRENCY,
     state: 'created',
     renews: account.bundle === undefined ? undefined : true,
+    trial: account.trialUnits === undefined ? undefined : true,
     createdAtMs,
   }
   const due = dueAt('HOLD', account.id, createdAtMs + LEASE_MS)

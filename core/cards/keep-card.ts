@@ -1,7 +1,10 @@
 import type { Profile } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { MoneyDeps } from '../ports.ts'
-import { ConditionFailed } from '../table/table.ts'
+import { decideTrial, type TrialDecision } from '../quota/trial-card.ts'
+import { join, setRemove } from '../table/expression.ts'
+import { keys } from '../table/keys.ts'
+import { ConditionFailed, type Write } from '../table/table.ts'
 import { requireKnownCustomer } from './absence.ts'
 import { withProof } from './declined.ts'
 import { detachTwins } from './detach-twins.ts'
@@ -18,12 +21,19 @@ const KEEP_ATTEMPTS = 5
  * Puts a card that has just paid on file, and makes it the default card. The provider is updated first, so
  * that our copy never runs ahead of it. A card that was removed meanwhile stays removed. An older entry of the
  * same card gives way. Safe to repeat.
+ * @param kept.awaitsCard whether the account's first card is still to decide about its trial.
  * @throws DomainError `temporarily_unavailable` after too many lost races, and if neither the card nor its
  *   customer can be read
  */
 export async function keepCard(
   deps: MoneyDeps,
-  kept: { accountId: string; customerId: string; cardId: string; address: Profile['address'] },
+  kept: {
+    accountId: string
+    customerId: string
+    cardId: string
+    address: Profile['address']
+    awaitsCard: boolean
+  },
 ): Promise<void> {
   const { accountId, customerId, cardId } = kept
   for (let tries = 0; tries < KEEP_ATTEMPTS; tries++) {
@@ -38,7 +48,11 @@ export async function keepCard(
     if (!changed) return
     const twins = twinsOf(cards.filter(isLiveCard), card)
     try {
+      const trial = kept.awaitsCard
+        ? await decideTrial(deps, accountId, card.fingerprint, tries > 0)
+        : undefined
       await deps.table.transact([
+        ...(trial ? trialWrites(accountId, trial) : []),
         { put: cardItem(accountId, card, withProof(stored)), if: unchangedCard(stored) },
         { put: customerItem(accountId, changed, customer), if: unchangedCustomer(customer) },
         ...retireTwins(deps, accountId, twins),
@@ -52,3 +66,8 @@ export async function keepCard(
   }
   throw new DomainError('temporarily_unavailable')
 }
+
+const trialWrites = (accountId: string, { set, remove, if: conditions, writes }: TrialDecision): Write[] => [
+  { update: keys.profile(accountId), set: setRemove(set, remove), if: join(conditions, ' AND ') },
+  ...writes,
+]

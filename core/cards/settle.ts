@@ -4,6 +4,7 @@ import type { Decline, Deps, MoneyDeps, Payment, PaymentCard, PaymentCustomer } 
 import { decideStep } from '../purchases/decide.ts'
 import { changeRenewal } from '../purchases/renewal-state.ts'
 import { wakeRenewal } from '../quota/renewal-call.ts'
+import { decideTrial, type TrialDecision } from '../quota/trial-card.ts'
 import { expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { isLeased, LEASE_MS } from '../table/lease.ts'
@@ -133,9 +134,11 @@ async function putProvedCardOnFile(
     // Proved anew, the default card may be charged again.
     const mayRenew = isDefault || customer?.defaultCardId === cardId
     try {
+      const trial = hold.trial && (await decideTrial(deps, accountId, card.fingerprint, tries > 0))
       await deps.table.transact([
         markReleasing(deps, proved),
-        ...(await profileAfterProof(deps, hold, mayRenew)),
+        ...(await profileAfterProof(deps, hold, mayRenew, trial)),
+        ...(trial?.writes ?? []),
         {
           put: cardItem(accountId, card, withProof(stored)),
           if: unchangedCard(stored),
@@ -190,7 +193,12 @@ const markReleasing = (deps: Deps, { id, accountId, paymentId }: Hold): Write =>
  * The profile's update for a proved card. With another default card, or the same proved anew, whatever kept the
  * bundle from renewing is over.
  */
-async function profileAfterProof(deps: Deps<'table'>, hold: Hold, mayRenew: boolean): Promise<Write[]> {
+async function profileAfterProof(
+  deps: Deps<'table'>,
+  hold: Hold,
+  mayRenew: boolean,
+  trial: TrialDecision | undefined,
+): Promise<Write[]> {
   const { id, accountId, purpose, address, renews } = hold
   const nowMs = deps.clock.nowMs()
   const item = mayRenew && renews ? await deps.table.get(keys.profile(accountId)) : undefined
@@ -200,12 +208,14 @@ async function profileAfterProof(deps: Deps<'table'>, hold: Hold, mayRenew: bool
     lastProof(deps, hold),
     ...(purpose === 'change' ? [expr`#cardChangedAtMs = ${nowMs}`] : []),
     ...(address ? [expr`#address = ${address}`] : []),
+    ...(trial?.set ?? []),
   ]
+  const unchanged = [...(renewal ? [renewal.unchanged] : []), ...(trial?.if ?? [])]
   return [
     {
       update: keys.profile(accountId),
-      set: setRemove(set, [expr`#openHold`, ...(renewal?.remove ?? [])]),
-      if: join([expr`#openHold = ${id}`, ...(renewal ? [renewal.unchanged] : [])], ' AND '),
+      set: setRemove(set, [expr`#openHold`, ...(renewal?.remove ?? []), ...(trial?.remove ?? [])]),
+      if: join([expr`#openHold = ${id}`, ...unchanged], ' AND '),
     },
     ...(renewal?.messages ?? []),
   ]

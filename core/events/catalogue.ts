@@ -78,7 +78,7 @@ export const eventCatalogue = {
   'units.taken': {
     version: 1,
     summary:
-      'An operator has taken units from an account. The next credit also takes `owedUnits`, which were not left',
+      'Units were taken from an account: by an operator, or what was left of its trial, because its first card backs the trial of another account. The next credit also takes `owedUnits`, which were not left',
     data: z.object({ seq: z.number(), units: z.number(), owedUnits: z.number() }),
     example: { seq: 8, units: 200, owedUnits: 0 },
   },

@@ -1,4 +1,4 @@
-import type { Profile } from '../account/account.ts'
+import { type Profile, parseProfile } from '../account/account.ts'
 import { listChange } from '../account/listed.ts'
 import { markPaid } from '../cards/declined.ts'
 import { keepCard } from '../cards/keep-card.ts'
@@ -10,6 +10,7 @@ import { grantMonth } from '../plans/grant-monthly.ts'
 import { monthlyDue } from '../plans/monthly.ts'
 import type { MoneyDeps, Payment, Receipt } from '../ports.ts'
 import { applyLedger } from '../quota/apply-ledger.ts'
+import { awaitsCard } from '../quota/trial-card.ts'
 import { expr, join, setRemove } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
@@ -198,8 +199,12 @@ export async function finishPurchase(
   // The units come first, because they do not depend on the provider.
   await applyLedger(deps, accountId)
   if (planOf(purchase).monthlyUnits !== undefined) await grantMonthNow(deps, accountId)
-  if (kind === 'signup' && !finished && !(await hasOtherCard(deps, purchase))) {
-    await keepCard(deps, { accountId, customerId, cardId, address })
+  if (kind === 'signup' && !finished) {
+    const profile = await deps.table.get(keys.profile(accountId))
+    if (profile && !hasOtherCard(purchase, parseProfile(profile))) {
+      const card = { accountId, customerId, cardId, address }
+      await keepCard(deps, { ...card, awaitsCard: awaitsCard(deps, parseProfile(profile)) })
+    }
   }
   await writeUnlessDone(deps, [
     {
@@ -220,7 +225,5 @@ async function grantMonthNow(deps: MoneyDeps, accountId: string): Promise<void> 
 }
 
 /** Whether the customer has changed the card since the payment. The newer choice stands. */
-async function hasOtherCard(deps: MoneyDeps, { accountId, paidAtMs = 0 }: Purchase): Promise<boolean> {
-  const profile = await deps.table.get(keys.profile(accountId))
-  return Number(profile?.cardChangedAtMs ?? 0) > paidAtMs
-}
+const hasOtherCard = ({ paidAtMs = 0 }: Purchase, { cardChangedAtMs = 0 }: Profile): boolean =>
+  cardChangedAtMs > paidAtMs

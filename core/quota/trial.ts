@@ -7,8 +7,8 @@ import type { Item, Write } from '../table/table.ts'
  * The writes that give an account its first units, once, when its address is confirmed: on the counter, and as ledger
  * entry 1.
  *
- * The mailbox decides, and no card: the trial is given before any card, and who collects trials never shows one. To take
- * units back once a card is proved that another account has would reach only customers who are about to pay.
+ * The mailbox decides here, because the trial comes before any card. The first card decides once more, when it comes on
+ * file (`trial-card.ts`).
  * @param units of the trial; they may be 0
  */
 export function trialCredit(
@@ -28,22 +28,22 @@ export function trialCredit(
 }
 
 /**
- * The mark that a mailbox has had its trial. Only a MAC of the mailbox is stored, so that neither another account nor one
- * that follows an erased account gets a second trial.
+ * The mark that a mailbox or a card has had its trial. Only a MAC of the mailbox or a digest of the card's fingerprint is
+ * stored, so that neither another account nor one that follows an erased account gets a second trial.
  */
-export function trialMark(mailbox: string, nowMs: number): Item {
+export function trialMark(mailboxOrCard: string, nowMs: number): Item {
   const untilMs = nowMs + TRIAL_KEPT_MS
-  return { ...trialKey(mailbox), untilMs, ...ttlAt(untilMs) }
+  return { ...trialKey(mailboxOrCard), untilMs, ...ttlAt(untilMs) }
 }
 
-/** The write that claims the only trial of a mailbox, for the transaction that credits it. */
-export const trialClaim = (mailbox: string, nowMs: number): Write => ({
-  put: trialMark(mailbox, nowMs),
+/** The write that claims the only trial of a mailbox or a card, for the transaction that gives the trial or confirms it. */
+export const trialClaim = (mailboxOrCard: string, nowMs: number): Write => ({
+  put: trialMark(mailboxOrCard, nowMs),
   if: expr`attribute_not_exists(pk) OR #untilMs <= ${nowMs}`,
 })
 
-/** Whether the mailbox has had its trial. */
-export async function hadTrial(deps: Deps<'table'>, mailbox: string): Promise<boolean> {
-  const claim = await deps.table.get(trialKey(mailbox))
+/** Whether the mailbox or the card has had its trial. */
+export async function hadTrial(deps: Deps<'table'>, mailboxOrCard: string): Promise<boolean> {
+  const claim = await deps.table.get(trialKey(mailboxOrCard))
   return claim !== undefined && Number(claim.untilMs) > deps.clock.nowMs()
 }

@@ -45,7 +45,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | e-mail guard      | EMAIL#<normalised>     | #GUARD                             | account of the address: makes addresses unique, finds accounts   | as long as the address                            |
  * | username guard    | USERNAME#<lower>       | #GUARD                             | account of the username                                          | as long as the username                           |
  * | import mark       | IMPORT#<mac>           | #IMPORT                            | the account that was imported for an address, digest of the line | for good                                          |
- * | trial mark        | TRIAL#<mac>            | #TRIAL                             | nothing: a mailbox has had the trial, by a MAC of it             | a year                                            |
+ * | trial mark        | TRIAL#<mac or digest>  | #TRIAL                             | nothing: a mailbox (by a MAC) or a card (by a digest) has had the trial | a year                                            |
  * | password tries    | as the guard           | #TRIES                             | wrong passwords typed for the name, known or not                 | 15 minutes after the last                         |
  * | mailed code       | CODE#<look-up half>    | #CODE                              | purpose, account, expiry, tries left                             | 2 hours longer than it is valid                   |
  * | passkey challenge | CHALLENGE#<id>         | #CHALLENGE                         | a challenge that was answered, so that nobody answers it again   | 10 minutes                                        |
@@ -123,8 +123,11 @@ export const mailDomainKey = (domain: string): Key => ({ pk: 'MAILDOMAINS', sk: 
 /** What is known of a card's number in all accounts, by a digest of its fingerprint. Outside `keys` too. */
 export const fingerprintKey = (digest: string): Key => ({ pk: `FINGERPRINT#${digest}`, sk: '#FINGERPRINT' })
 
-/** The mark that a mailbox has had the trial, by a MAC of it. It outlives the account. Outside `keys` too. */
-export const trialKey = (mailbox: string): Key => ({ pk: `TRIAL#${mailbox}`, sk: '#TRIAL' })
+/**
+ * The mark that a mailbox has had the trial, by a MAC of it, or a card, by a digest of its fingerprint. It outlives the
+ * account. Outside `keys` too.
+ */
+export const trialKey = (mailboxOrCard: string): Key => ({ pk: `TRIAL#${mailboxOrCard}`, sk: '#TRIAL' })
 /** The versions of the plans. Outside `keys`, so that spending does not carry them. */
 export const PLANS = 'PLANS'
 export const PLANS_PREFIX = 'VERSION#'
@@ -366,7 +369,7 @@ export const INVITATION_CODE_KEPT_MS = 7 * DAY_MS
 export const MONTH_KEPT_MS = 400 * DAY_MS
 /** For so long a published event can be replayed. */
 export const PUBLISHED_EVENT_KEPT_MS = 30 * DAY_MS
-/** For so long a mailbox that had the trial gets no other, whatever became of the account. */
+/** For so long a mailbox or a card that had the trial gets no other, whatever became of the account. */
 export const TRIAL_KEPT_MS = 365 * DAY_MS
 /** As long as the longest-lived code. Before a mail is sent, its own code decides. */
 export const CODE_MAIL_KEPT_MS = INVITATION_CODE_KEPT_MS

@@ -1,5 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: patches of sources that have them
 
+import { keepCard } from '../../core/cards/keep-card.ts'
 import { applyFraudReport } from '../../core/cards/report-fraud.ts'
 import { giveBackWrites } from '../../core/coupons/redeem.ts'
 import { ledgerWrites } from '../../core/ledger/entry.ts'
@@ -13,6 +14,8 @@ import { advanceRefund } from '../../core/purchases/refund.ts'
 import { applyReversal } from '../../core/purchases/reversal.ts'
 import { cancelPurchase, endPurchase, settlePurchase } from '../../core/purchases/settle.ts'
 import { handOverAlerts } from '../../core/quota/crossed-alerts.ts'
+import { trialClaim } from '../../core/quota/trial.ts'
+import { decideTrial } from '../../core/quota/trial-card.ts'
 import { writeAll, writeUnlessDone } from '../../core/table/write-all.ts'
 import type { Bug } from './patch.ts'
 import type { PurchaseBreak } from './purchase-faults.ts'
@@ -961,6 +964,42 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     find: 'await deps.table.put(item, expr`attribute_not_exists(pk)`).catch(ignoreRefusal)',
     put: 'await deps.table.put(item)',
     foundBy: broken(flows.alert, 'jobs', 'error-before'),
+  },
+
+  // --- One trial for each card ---
+  {
+    title: 'a card that backs the trial of another account backs a second one',
+    near: trialClaim,
+    find: 'if: expr`attribute_not_exists(pk) OR #untilMs <= ${nowMs}`',
+    put: 'if: expr`attribute_not_exists(pk) OR #untilMs >= ${nowMs}`',
+    foundBy: unbroken(flows.signUpTrialBacked, 'jobs'),
+  },
+  {
+    title: 'units that were paid for are taken with the trial',
+    find: "entries.filter(({ kind, units }) => kind !== 'trial' && units > 0)",
+    put: "entries.filter(({ kind, units }) => kind === 'trial' && units > 1000)",
+    foundBy: unbroken(flows.signUpTrialBacked, 'jobs'),
+  },
+  {
+    title: 'the trial is decided in a write of its own, before the card is on file',
+    near: keepCard,
+    find: ['await deps.table.transact([', '...(trial ? trialWrites(accountId, trial) : []),'],
+    put: ['if (trial) await writeAll(deps, trialWrites(accountId, trial))', 'await deps.table.transact(['],
+    using: { writeAll },
+    foundBy: broken(flows.signUpTrialBacked, 'jobs'),
+  },
+  {
+    title: 'a trial is decided by every card',
+    find: 'const keep = { set: [], remove: [expr`#trialUnits`],',
+    put: 'const keep = { set: [], remove: [expr`#owed`],',
+    foundBy: unbroken(flows.signUp, 'jobs'),
+  },
+  {
+    title: 'a trial is taken back without the counter',
+    near: decideTrial,
+    find: '{ update: keys.quota(id), ...moved },',
+    put: '',
+    foundBy: unbroken(flows.proofTrialBacked, 'jobs'),
   },
 
   // --- Orders of an operator ---

@@ -84,6 +84,13 @@ async function misused(world: PurchaseWorld, card: string): Promise<string> {
   return card
 }
 
+/** The first card backs the trial of another account, and 60 of the 100 units of the own trial are spent. */
+async function trialBacked(world: PurchaseWorld): Promise<string> {
+  await world.backElsewhere(GOOD)
+  assert.equal(await world.consume(60), 'done')
+  return world.newCard(GOOD)
+}
+
 const signUp: Flow['act'] = (world, card, via, key) => world.signUp(card, via, key)
 const buy: Flow['act'] = (world, _, via, key) => world.buy(via, key)
 const renew: Flow['act'] = (world, _, via) => world.job('checkQuotas', via)
@@ -160,6 +167,28 @@ export const flows = {
     byClient: true,
     answer: 'card_declined',
     credits: 0,
+  },
+  signUpTrialBacked: {
+    title: 'a sign-up with a card that backs the trial of another account',
+    prepare: (world) => trialBacked(world),
+    act: signUp,
+    byClient: true,
+    answer: 'paid',
+    credits: 1,
+    atTheEnd: all(left(1000), noticed('trial_used', 1)),
+  },
+  proofTrialBacked: {
+    title: 'a first card that backs the trial of another account',
+    prepare: (world) => trialBacked(world),
+    act: (world, card, via) => world.changeCard(card, via),
+    byClient: true,
+    modes: ['webhooks', 'jobs', 'both', 'click'],
+    answer: 'proved',
+    credits: 0,
+    atTheEnd: (world, title) => {
+      const isOnFile = hasDefaultCard(world)
+      all(left(isOnFile ? 0 : 40), noticed('trial_used', isOnFile ? 1 : 0))(world, title)
+    },
   },
   buyBlocked: {
     title: 'a buy with a card that another account has misused',

@@ -48,6 +48,7 @@ const deeds: Record<string, Deed> = {
     world.signUp(await aCard(world, n), via, keyOf(n), pick(bundleNames, n), couponOf(n)),
   buy: (world, n, via) => world.buy(via, keyOf(n), couponOf(n)),
   change: (world, n, via) => world.change(pick(bundleNames, n), via, keyOf(n >> 1), couponOf(n)),
+  backElsewhere: (world, n, via) => world.backElsewhere(pick([GOOD, OTHER], n), via),
   redeemElsewhere: (world, n, via) => world.redeemElsewhere(pick(['HALF', 'BONUS'], n), via),
   stopCoupon: (world, n, via) => (n % 8 === 0 ? world.stopCoupon('HALF', via) : undefined),
   consume: (world, n, via) => world.consume(pick([1, 60, 250, 900], n), via),
@@ -259,7 +260,7 @@ export const histories: fc.Arbitrary<Step[]> = fc.array(
 export async function live(steps: readonly Step[], functions: Purchases = purchases): Promise<void> {
   const world = await openPurchaseWorld(functions)
   const onTheWay: Through[] = []
-  await world.signUp(await world.newCard(GOOD))
+  await begin(world, steps[0]?.[0]?.n ?? 0)
   for (const [at, step] of steps.entries()) {
     const title = `step ${at + 1}, ${step.map(({ what }) => what).join(' along with ')}`
     await Promise.all(step.map((each) => perform(world, each, onTheWay)))
@@ -275,6 +276,14 @@ export async function live(steps: readonly Step[], functions: Purchases = purcha
   await world.restore()
   await settle(world, 'settled again')
   await expectUsable(world)
+}
+
+/** The account signs up. Before that or meanwhile its card may come to back the trial of another account. */
+async function begin(world: PurchaseWorld, n: number): Promise<void> {
+  const card = await world.newCard(GOOD)
+  if (n % 2 === 0) await world.consume(pick([60, 100, 1], n))
+  if (n % 3 === 0) await world.backElsewhere(GOOD)
+  await Promise.all([world.signUp(card), n % 3 === 1 ? world.backElsewhere(GOOD) : undefined])
 }
 
 function forgetAlarmsAboutKey({ alarms }: PurchaseWorld): void {

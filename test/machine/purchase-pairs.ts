@@ -217,6 +217,14 @@ export const scenes: Scene[] = [
         act: (world, via) => world.signUp(cardAt(world, 0), via, 'key-1'),
         same: 'sign-up',
       },
+      {
+        title: 'a first card',
+        act: (world, via) => world.changeCard(cardAt(world, 1), via),
+      },
+      {
+        title: 'the card backs the trial of another account',
+        act: (world, via) => world.backElsewhere(GOOD, via),
+      },
       hear,
       lateJobs,
       spend,

@@ -52,6 +52,7 @@ import { subscribedEvents } from '../../core/webhooks/event-types.ts'
 import { processMissedEvents, receiveWebhook } from '../../core/webhooks/events.ts'
 import type { StripeState } from '../local/stripe/state.ts'
 import { signatureOf } from '../local/stripe/webhooks.ts'
+import { livePayments } from '../support/live-mode.ts'
 import { silentLog } from '../support/log.ts'
 import { type Crossing, watchAlerts } from './alert-watch.ts'
 import { watchEvents } from './event-watch.ts'
@@ -59,6 +60,7 @@ import { Crash, WHOLE_RUN } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 import { stripeHere } from './purchase-stripe.ts'
 import { watchRenewal } from './renewal-watch.ts'
+import { backElsewhere, type Decided, watchTrial } from './trial-watch.ts'
 
 /** The functions under test; a test can replace them with broken ones. */
 export const purchases = {
@@ -183,6 +185,7 @@ export interface Snapshot {
   published: string[]
   told: Envelope[]
   creditedAtMs: [id: string, atMs: number][]
+  decided: Decided[]
 }
 
 export type PurchaseWorld = Awaited<ReturnType<typeof openPurchaseWorld>>
@@ -221,6 +224,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   const told: Envelope[] = [...(from?.told ?? [])]
   const alerts = watchAlerts([...(from?.alertCrossings ?? [])])
   const mistakes: string[] = []
+  const decided: Decided[] = [...(from?.decided ?? [])]
   const clock = {
     nowMs: () => nowMs,
     wait: async () => {
@@ -231,11 +235,14 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   const stripe = stripeHere(clock.nowMs, from && structuredClone(from.stripe))
   const watchRenewals = watchRenewal(mistakes)
   const watchOut = watchEvents(mistakes)
+  const watchTrials = watchTrial(decided, mistakes)
   // What a world begins with has happened before.
   let hasBegun = false
   const memory = memoryTable([], (writes, items, apply) => {
     alerts.watch(writes, items, () =>
-      watchRenewals(writes, items, () => (hasBegun ? watchOut(writes, items, apply) : apply())),
+      watchRenewals(writes, items, () =>
+        hasBegun ? watchOut(writes, items, () => watchTrials(writes, items, apply)) : apply(),
+      ),
     )
     for (const id of creditedBy(writes)) if (!creditedAtMs.has(id)) creditedAtMs.set(id, nowMs)
   })
@@ -259,8 +266,8 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     log: silentLog,
     table,
     keyring: RING,
-    payments: stripe.payments,
-    paymentScope: { livemode: false, stage: 'world' },
+    payments: livePayments(stripe.payments),
+    paymentScope: { livemode: true, stage: 'world' },
     webhookSecrets: [SECRET],
     renewals: { start: async () => {} },
     events: {
@@ -352,6 +359,8 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     published,
     told,
     creditedAtMs,
+    /** What the first card has decided about the trial. */
+    decided,
     alarms,
     account,
     items: () => memory.items(),
@@ -378,6 +387,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       published: [...published],
       told: [...told],
       creditedAtMs: [...creditedAtMs],
+      decided: [...decided],
     }),
 
     // --- The client ---
@@ -393,6 +403,11 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
           .transact(redeemWrites(couponAt(code), { accountId: RIVAL_ID, createdAtMs: nowMs }))
           .catch(ignoreRefusal),
       ),
+    /** Another account with a trial puts the card with this number on file, as its first one. */
+    backElsewhere: async (number: string, via = ports) => {
+      const { card } = await stripe.operator.paymentMethods.retrieve(await world.newCard(number))
+      return answerOf(backElsewhere(via, card?.fingerprint ?? ''))
+    },
     stopCoupon: (code: string, via = ports) => answerOf(stopCoupon(via, code, 'a test')),
     consume: (units: number, via = ports) => answerOf(functions.consumeUnits(via, defaultKey.key, { units })),
     /** Spends units until `left` units remain. */
@@ -679,6 +694,7 @@ function newAccount({ parts, hash, lookup }: ReturnType<typeof newDefaultKey>, n
     paid: false,
     balanceCents: 0,
     ledgerSeq: trial.seq,
+    trialUnits: defaultCatalogue.trialUnits,
   }
   const entry = trial.writes.flatMap((write) => ('put' in write ? [write.put] : []))
   const units = entry.reduce((sum, { units: each }) => sum + Number(each), 0)

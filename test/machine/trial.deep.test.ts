@@ -1,15 +1,26 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: a patch of a source that has them
 
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { readAccount } from '../../core/account/account.ts'
 import { confirmEmail } from '../../core/account/confirm.ts'
-import { trialClaim } from '../../core/quota/trial.ts'
+import { importUsers } from '../../core/account/import.ts'
+import { fingerprintDigest } from '../../core/cards/fingerprint.ts'
+import { proveCard } from '../../core/cards/verify.ts'
+import type { Ports } from '../../core/ports.ts'
+import { hadTrial, trialClaim } from '../../core/quota/trial.ts'
 import { keys } from '../../core/table/keys.ts'
 import { startApp } from '../support/app.ts'
+import { inLiveMode } from '../support/live-mode.ts'
 import { newPerson } from '../support/people.ts'
+import { fingerprintOf } from '../support/shared-tries.ts'
+import { customerWithCards, newCard } from '../support/stripe.ts'
 import { everyBreak } from './faults.ts'
 import { plant } from './plant.ts'
 
-/** A mailbox gets one trial, whatever breaks while two of its accounts confirm. */
+/**
+ * A mailbox gets one trial, whatever breaks while two of its accounts confirm. What breaks, repeats and races while the
+ * first card decides about a trial is in the machine of purchases.
+ */
 
 const app = await startApp()
 const ports = await app.ports()
@@ -76,4 +87,93 @@ test('a planted second trial is found', async () => {
   } finally {
     remove()
   }
+})
+
+describe('one trial for each card', () => {
+  const live = inLiveMode(ports)
+  const YEAR_MS = 365 * 86_400_000
+
+  const confirmed = async (): Promise<string> => (await app.signUp()).accountId
+
+  async function prove(accountId: string, number: string, through: Ports = live): Promise<void> {
+    const account = await readAccount(ports, accountId)
+    if (!account) throw new Error('the account is gone')
+    const cardId = await newCard(app, number)
+    expect(await proveCard(through, account, { purpose: 'verify', cardId })).toMatchObject({
+      status: 'proved',
+    })
+  }
+
+  const noticesOf = async (accountId: string) =>
+    (await ports.table.list(keys.account(accountId), 'NOTICE#')).flatMap(({ messageType, message }) =>
+      messageType === 'trial_used' ? [message] : [],
+    )
+  const kindsOf = async (accountId: string) =>
+    (await ports.table.list(keys.account(accountId), 'LEDGER#')).map(({ kind, units }) => [kind, units])
+
+  test('of three accounts that prove one card at once, one keeps its trial; the others lose it and are told why', async () => {
+    const people = [await confirmed(), await confirmed(), await confirmed()]
+    await Promise.all(people.map((id) => prove(id, '4242424242424242')))
+    const units = await Promise.all(people.map(unitsOf))
+    expect(units.toSorted()).toEqual([0, 0, 100])
+    for (const [at, id] of people.entries()) {
+      const isKept = units[at] === 100
+      const text =
+        'Your card has had the trial units with another account, so we took back 100 units of your trial. Units that you buy are not affected.'
+      expect(await noticesOf(id)).toEqual(isKept ? [] : [text])
+      expect(await kindsOf(id)).toEqual([['trial', 100], ...(isKept ? [] : [['take', -100]])])
+    }
+  })
+
+  test('a further card backs no trial and costs none, and the first one proved again changes nothing', async () => {
+    const [one, other] = [await confirmed(), await confirmed()]
+    await prove(one, '5555555555554444')
+    await prove(one, '6011111111111117')
+    await prove(other, '6011111111111117')
+    await prove(other, '5555555555554444')
+    app.advance(3_600_000)
+    await prove(one, '5555555555554444')
+    expect([await unitsOf(one), await unitsOf(other)]).toEqual([100, 100])
+  })
+
+  test('a year later a card may back another trial', async () => {
+    const number = '378282246310005'
+    await prove(await confirmed(), number)
+    app.advance(YEAR_MS - 1)
+    const early = await confirmed()
+    await prove(early, number)
+    app.advance(1)
+    const late = await confirmed()
+    await prove(late, number)
+    expect([await unitsOf(early), await unitsOf(late)]).toEqual([0, 100])
+  })
+
+  test('an account without a trial leaves the card to another one', async () => {
+    const [first, second] = await twins()
+    for (const { code } of [first, second]) await confirmEmail(ports, code)
+    await prove(second.accountId, '4000056655665556')
+    const other = await confirmed()
+    await prove(other, '4000056655665556')
+    expect([await unitsOf(second.accountId), await unitsOf(other)]).toEqual([0, 100])
+  })
+
+  test('in test mode, where everybody has the same cards, no card decides', async () => {
+    const people = [await confirmed(), await confirmed()]
+    for (const id of people) await prove(id, '5555555555554444', ports)
+    expect(await Promise.all(people.map(unitsOf))).toEqual([100, 100])
+  })
+
+  test('the default card of an imported account has had its trial, and its other cards have not', async () => {
+    const customer = await customerWithCards(app, 3)
+    const { email, username } = newPerson()
+    const users = [{ email, username, customer }]
+    const options = { reason: 'moving', dryRun: false, invite: false }
+    const numbers = ['4242424242424242', '5555555555554444', '6011111111111117']
+    const had = (number: string) => hadTrial(ports, fingerprintDigest(fingerprintOf(number)))
+    app.advance(2 * YEAR_MS)
+    expect(await Promise.all(numbers.map(had))).toEqual([false, false, false])
+    const by = { ...live, origin: { by: 'operator', name: 'bob' } as const }
+    expect(await importUsers(by, users, options)).toMatchObject([{ status: 'imported' }])
+    expect(await Promise.all(numbers.map(had))).toEqual([false, false, true])
+  })
 })

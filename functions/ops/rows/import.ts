@@ -77,6 +77,6 @@ export const importing = {
     }),
     responses: { 200: z.object({ results: z.array(result) }) },
     errors: ['temporarily_unavailable'],
-    needs: ['table', 'keyring', 'payments'],
+    needs: ['table', 'keyring', 'payments', 'paymentScope'],
   },
 } as const satisfies OperatorRows
