@@ -527,6 +527,10 @@ function createSite(deployment: Deployment, api: sst.aws.ApiGatewayV2) {
   }
 }
 
+/** The first of texts with commas between. */
+const firstOf = (texts: $util.Input<string> | undefined) =>
+  $util.output(texts ?? '').apply((all) => all.split(',')[0] ?? '')
+
 /** The API as the distribution asks it: with the value by which functions believe what it says of a caller. */
 const apiOrigin = ({ data, values }: Deployment, api: sst.aws.ApiGatewayV2) => ({
   originId: 'api',
@@ -537,7 +541,7 @@ const apiOrigin = ({ data, values }: Deployment, api: sst.aws.ApiGatewayV2) => (
     originProtocolPolicy: 'https-only',
     originSslProtocols: ['TLSv1.2'],
   },
-  customHeaders: [{ name: data.edgeHeader, value: values.EDGE_SECRET ?? '' }],
+  customHeaders: [{ name: data.edgeHeader, value: firstOf(values.EDGE_SECRET) }],
 })
 
 /** The bucket of pages and the files in it. Nothing in it is anybody's data, so it goes when pages are switched off. */

@@ -7,6 +7,7 @@
 
 import type { Origin } from './audit/origin.ts'
 import type { PasswordHash } from './credentials/password-hash.ts'
+import type { MacPurpose, SealPurpose } from './purposes.ts'
 import type { Listing, Table } from './table/table.ts'
 
 /** Every port by its name in `needs`. */
@@ -185,26 +186,26 @@ export interface Mail {
  */
 export interface Keyring {
   /** HMAC-SHA-256 over `parts` (length-prefixed, so that no two lists collide) by the secret in use: 32 bytes. */
-  mac(purpose: string, ...parts: string[]): Buffer
+  mac(purpose: MacPurpose, ...parts: string[]): Buffer
   /**
    * The MACs by every live secret, that of the secret in use first: while the secret rotates, what was made with the other
    * one is recognised by these.
    */
-  macs(purpose: string, ...parts: string[]): [Buffer, ...Buffer[]]
+  macs(purpose: MacPurpose, ...parts: string[]): [Buffer, ...Buffer[]]
   /** Name the live secrets, the one in use first: 4 hex digits each, which tell nothing of it. */
   versions: [string, ...string[]]
   /** The MAC by the secret that has this version; undefined if no live one has. */
-  macBy(version: string, purpose: string, ...parts: string[]): Buffer | undefined
+  macBy(version: string, purpose: MacPurpose, ...parts: string[]): Buffer | undefined
   /**
    * AES-256-GCM with a fresh nonce, by the secret in use; `context` is authenticated and must be given again to open. The
    * text begins with the version.
    */
-  seal(purpose: string, context: string, plaintext: string): string
+  seal(purpose: SealPurpose, context: string, plaintext: string): string
   /**
    * @returns undefined if the text was sealed with a secret that is not live any more
    * @throws Error if the text was not sealed for this purpose and context.
    */
-  open(purpose: string, context: string, sealed: string): string | undefined
+  open(purpose: SealPurpose, context: string, sealed: string): string | undefined
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Deps } from './ports.ts'
+import type { MacPurpose, SealPurpose } from './purposes.ts'
 
 /*
  * While the root secret rotates, two are live. What is stored of a request, so that its repeat is recognised, is a MAC as
@@ -6,7 +7,11 @@ import type { Deps } from './ports.ts'
  */
 
 /** The texts of the MACs of these parts, 22 characters each, that of the secret in use first. */
-export function macTexts(deps: Deps<'keyring'>, purpose: string, ...parts: string[]): [string, ...string[]] {
+export function macTexts(
+  deps: Deps<'keyring'>,
+  purpose: MacPurpose,
+  ...parts: string[]
+): [string, ...string[]] {
   const [first, ...others] = deps.keyring.macs(purpose, ...parts)
   const text = (mac: Buffer) => mac.toString('base64url').slice(0, 22)
   return [text(first), ...others.map(text)]
@@ -19,7 +24,7 @@ export const storedOrNew = (stored: string | undefined, texts: readonly [string,
 /** A sealed text, sealed with the root secret in use; undefined if it is already, or if its secret is not live any more. */
 export function resealed(
   { keyring }: Deps<'keyring'>,
-  purpose: string,
+  purpose: SealPurpose,
   context: string,
   sealed: string,
 ): string | undefined {

@@ -10,6 +10,7 @@ export const ALONE = [
   'test/adapters/webauthn.test.ts',
   'test/conformance/catalogue.deep.test.ts',
   'test/conformance/challenge.test.ts',
+  'test/conformance/root-secret.deep.test.ts',
   'test/conformance/tokens.deep.test.ts',
   'test/conformance/webhooks.deep.test.ts',
   'test/infra/live.test.ts',

@@ -4,7 +4,7 @@ import { sealHash } from '../credentials/imported-password.ts'
 import { DomainError } from '../errors.ts'
 import { announce } from '../events/outbox.ts'
 import { ledgerWrites } from '../ledger/entry.ts'
-import { provedMailboxOf } from '../limits/mailbox.ts'
+import { provedMailboxesOf } from '../limits/mailbox.ts'
 import { queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
 import { trialMark } from '../quota/trial.ts'
@@ -121,8 +121,8 @@ interface ImportMark {
 function marksOf({ keyring }: Deps<'keyring'>, user: ImportedUser): [ImportMark, ...ImportMark[]] {
   const { email, username, fullName, created, units, customer, passwordHash } = user
   const said = [emailKey(email), username, fullName, created, units, customer, passwordHash]
-  const [inUse, ...others] = keyring.macs('import', emailKey(email))
-  const [digest, ...otherDigests] = keyring.macs('imported-user', JSON.stringify(said))
+  const [inUse, ...others] = keyring.macs('mac:import', emailKey(email))
+  const [digest, ...otherDigests] = keyring.macs('mac:imported-user', JSON.stringify(said))
   const mark = (mac: Buffer, of = digest): ImportMark => ({
     key: importKey(mac.toString('hex').slice(0, 32)),
     digest: of.toString('base64url'),
@@ -204,7 +204,7 @@ function accountWrites(
   const { id, createdAtMs: nowMs } = fresh
   const { units = 0, passwordHash, fullName, created } = user
   const opening = openingUnits(id, units, nowMs)
-  const mailbox = provedMailboxOf(deps, fresh.email)
+  const [mailbox] = provedMailboxesOf(deps, fresh.email)
   const invitation = invite ? invitationWrites(deps, fresh, passwordHash !== undefined) : undefined
   const profile: Profile = {
     ...fresh,

@@ -36,5 +36,5 @@ const isTaken = ({ code }: DomainError): boolean => code === 'username_taken' ||
 
 const usernamesFor = (deps: RegisterDeps, email: string, nth: number): string[] =>
   deps.keyring
-    .macs('username', emailKey(email), String(nth))
+    .macs('mac:username', emailKey(email), String(nth))
     .map((mac) => `user-${mac.toString('hex').slice(0, 16)}`)

@@ -124,7 +124,7 @@ async function resume(
 
 /** What a pending account keeps of the request that has made it. */
 const attemptMacs = (deps: Deps<'keyring'>, { username, email, password }: Registration) =>
-  macTexts(deps, 'registration', usernameKey(username), emailKey(email), password)
+  macTexts(deps, 'mac:registration', usernameKey(username), emailKey(email), password)
 
 function newProfile(deps: RegisterDeps, { username, email, password, name }: Registration) {
   const { profile: fresh, ...others } = newAccount(deps, { username, email })

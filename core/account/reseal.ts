@@ -2,13 +2,14 @@ import * as z from 'zod/mini'
 import { resealedHash } from '../credentials/imported-password.ts'
 import { resealEndpoints } from '../events/endpoints.ts'
 import { resealedDefaultKey } from '../keys/default-key.ts'
-import { provedMailboxOf } from '../limits/mailbox.ts'
+import { provedMailboxesOf } from '../limits/mailbox.ts'
 import type { Deps } from '../ports.ts'
 import { carriedTrialMark } from '../quota/trial.ts'
 import { eachOf, type Run } from '../table/due.ts'
 import { expr, setRemove, unchangedSince } from '../table/expression.ts'
 import { accountIdIn, INVITATION_CODE_KEPT_MS, keys } from '../table/keys.ts'
 import { ignoreRefusal } from '../table/table.ts'
+import { writeAll } from '../table/write-all.ts'
 import { DAY_MS, MINUTE_MS } from '../time.ts'
 import { type Profile, parseProfile } from './account.ts'
 
@@ -99,7 +100,8 @@ async function resealPage(
   progress.resealed += done
   if (failed > 0 || left !== undefined) return failed
   const lastId = fresh.at(-1)?.id
-  if (page.length < PAGE || lastId === undefined) Object.assign(progress, { list: progress.list + 1, after: '~' })
+  if (page.length < PAGE || lastId === undefined)
+    Object.assign(progress, { list: progress.list + 1, after: '~' })
   else progress.after = lastId
   return 0
 }
@@ -109,8 +111,8 @@ async function resealProfile(deps: ResealDeps, profile: Profile): Promise<'resea
   const { id, email, emailVerified } = profile
   const key = resealedDefaultKey(deps, profile)
   const hash = resealedHash(deps, profile)
-  const mailbox = emailVerified ? provedMailboxOf(deps, email) : profile.mailbox
-  const hasMoved = mailbox !== profile.mailbox
+  const [mailbox, ...earlier] = provedMailboxesOf(deps, email)
+  const hasMoved = emailVerified && mailbox !== profile.mailbox
   const isLost = key === undefined && profile.defaultKey.slice(0, 4) !== deps.keyring.versions[0]
   if (key === undefined && hash === undefined && !hasMoved) return isLost ? 'lost' : 'same'
   const sets = [
@@ -118,16 +120,14 @@ async function resealProfile(deps: ResealDeps, profile: Profile): Promise<'resea
     ...(hash === undefined ? [] : [expr`#importedPassword = ${hash}`]),
     ...(hasMoved ? [expr`#mailbox = ${mailbox}`] : []),
   ]
-  const mark = hasMoved && mailbox ? await carriedTrialMark(deps, email, mailbox) : undefined
-  await deps.table
-    .transact([
-      {
-        update: keys.profile(id),
-        set: setRemove(sets, []),
-        if: unchangedSince(profile, ['defaultKey', 'importedPassword', 'mailbox', 'email']),
-      },
-      ...(mark ? [mark] : []),
-    ])
-    .catch(ignoreRefusal)
+  const mark = hasMoved ? await carriedTrialMark(deps, mailbox, earlier) : undefined
+  await writeAll(deps, [
+    {
+      update: keys.profile(id),
+      set: setRemove(sets, []),
+      if: unchangedSince(profile, ['defaultKey', 'importedPassword', 'mailbox', 'email']),
+    },
+    ...(mark ? [mark] : []),
+  ]).catch(ignoreRefusal)
   return isLost ? 'lost' : 'resealed'
 }

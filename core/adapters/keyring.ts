@@ -3,34 +3,33 @@ import {
   createDecipheriv,
   createHmac,
   createSecretKey,
-  hkdfSync,
   type KeyObject,
   randomBytes,
 } from 'node:crypto'
 import { bytesOfBase64url } from '../base64url.ts'
 import type { Keyring } from '../ports.ts'
+import type { MacPurpose, Purpose } from '../purposes.ts'
 
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 const VERSION_DIGITS = 4
 
-/** Most secrets that are live at once: the one in use, and the one before or after it. */
-const MOST_SECRETS = 2
+/** The keys of one root secret: its version, and 32 bytes in base64url by purpose. */
+export type SecretKeys = [version: string, keys: Partial<Record<Purpose, string>>]
 
 /**
- * A keyring over the root secret: every purpose gets keys of its own by HKDF-SHA-256 (RFC 5869). While the secret rotates,
- * two are live: the first is in use, and what the other one has made is recognised.
- * A sealed text is the version of its secret, and then base64url of nonce, ciphertext and tag. Purposes must be constants
- * of the code, because the derived keys stay in memory for good.
- * @param rootSecret 64 hex digits: 32 random bytes; or two such secrets with a comma between.
- * @throws Error if the root secret is anything else.
+ * A keyring over the keys that the deployment has derived from each live root secret, that of the one in use first
+ * (`functions/deploy/root-secret.ts`). While the secret rotates, two are live: what the other one has made is recognised.
+ * A sealed text is the version of its secret, and then base64url of nonce, ciphertext and tag.
+ * @param text a `SecretKeys[]` as JSON.
  */
-export function openKeyring(rootSecret: string): Keyring {
-  const [inUse, ...others] = liveSecrets(rootSecret)
+export function openKeyring(text: string): Keyring {
+  const [inUse, ...others] = (JSON.parse(text) as SecretKeys[]).map(secretOf)
+  if (!inUse) throw new Error('The keyring has no keys. Deploy with npm run deploy.')
   const secrets = [inUse, ...others]
   const withVersion = (version: string) => secrets.find((each) => each.version === version)
-  const macWith = ({ keyFor }: Secret, purpose: string, parts: string[]) =>
-    createHmac('sha256', keyFor('mac', purpose)).update(framed(parts)).digest()
+  const macWith = ({ keyFor }: Secret, purpose: MacPurpose, parts: string[]) =>
+    createHmac('sha256', keyFor(purpose)).update(framed(parts)).digest()
   return {
     versions: [inUse.version, ...others.map(({ version }) => version)],
     mac: (purpose, ...parts) => macWith(inUse, purpose, parts),
@@ -45,7 +44,7 @@ export function openKeyring(rootSecret: string): Keyring {
     seal(purpose, context, plaintext) {
       if (!plaintext.isWellFormed()) throw new Error('Sealing would change a lone surrogate.')
       const nonce = randomBytes(NONCE_BYTES)
-      const cipher = createCipheriv('aes-256-gcm', inUse.keyFor('seal', purpose), nonce)
+      const cipher = createCipheriv('aes-256-gcm', inUse.keyFor(purpose), nonce)
       cipher.setAAD(framed([purpose, context]))
       const ciphertext = [cipher.update(plaintext, 'utf8'), cipher.final()]
       return inUse.version + Buffer.concat([nonce, ...ciphertext, cipher.getAuthTag()]).toString('base64url')
@@ -58,7 +57,7 @@ export function openKeyring(rootSecret: string): Keyring {
       if (!secret) return undefined
       const decipher = createDecipheriv(
         'aes-256-gcm',
-        secret.keyFor('seal', purpose),
+        secret.keyFor(purpose),
         bytes.subarray(0, NONCE_BYTES),
         { authTagLength: TAG_BYTES },
       )
@@ -75,27 +74,24 @@ export function openKeyring(rootSecret: string): Keyring {
 
 interface Secret {
   version: string
-  keyFor: (use: 'mac' | 'seal', purpose: string) => KeyObject
+  keyFor: (purpose: Purpose) => KeyObject
 }
 
-function liveSecrets(rootSecret: string): [Secret, ...Secret[]] {
-  const texts = rootSecret.split(',')
-  if (texts.length > MOST_SECRETS || !texts.every((each) => /^[0-9a-f]{64}$/i.test(each)))
-    throw new Error(
-      'The root secret must be 64 hex digits, or two of these with a comma between while it rotates; `openssl rand -hex 32` makes one.',
-    )
-  const [inUse, ...others] = texts.map((text) => {
-    const root = Buffer.from(text, 'hex')
-    return { version: versionOf(root), keyFor: derivedKeys(root) }
-  })
-  if (!inUse || others.some(({ version }) => version === inUse.version))
-    throw new Error('Two root secrets have the same version. Make another one with `openssl rand -hex 32`.')
-  return [inUse, ...others]
+/** The keys become KeyObjects, because preparing a Buffer as a key takes longer than a MAC. */
+function secretOf([version, texts]: SecretKeys): Secret {
+  const keys = new Map<string, KeyObject>()
+  const keyFor = (purpose: Purpose) => {
+    const known = keys.get(purpose)
+    if (known) return known
+    const text = texts[purpose]
+    if (text === undefined)
+      throw new Error(`This function has no key for ${purpose}. Run npm run generate and deploy.`)
+    const key = createSecretKey(text, 'base64url')
+    keys.set(purpose, key)
+    return key
+  }
+  return { version, keyFor }
 }
-
-/** Names a secret. Whoever knows it learns 16 bits of a hash, and nothing of the secret. */
-const versionOf = (root: Buffer): string =>
-  Buffer.from(hkdfSync('sha256', root, '', 'bursar:version', VERSION_DIGITS / 2)).toString('hex')
 
 function wrongSeal(): Error {
   return new Error('The text was not sealed for this purpose and context.')
@@ -114,17 +110,4 @@ function framed(parts: string[]): Buffer {
       return [length, bytes]
     }),
   )
-}
-
-/** The keys are KeyObjects, because preparing a Buffer as a key takes longer than a MAC. */
-function derivedKeys(root: Buffer): (use: 'mac' | 'seal', purpose: string) => KeyObject {
-  const keys = new Map<string, KeyObject>()
-  return (use, purpose) => {
-    const info = `bursar:${use}:${purpose}`
-    const known = keys.get(info)
-    if (known) return known
-    const key = createSecretKey(Buffer.from(hkdfSync('sha256', root, '', info, 32)))
-    keys.set(info, key)
-    return key
-  }
 }

@@ -123,7 +123,7 @@ export function codeText(
   accountId: string,
   lookup: string,
 ): string {
-  return lookup + codeDigits(deps.keyring.mac(`code:${purpose}`, lookup, accountId))
+  return lookup + codeDigits(deps.keyring.mac('mac:code', purpose, lookup, accountId))
 }
 
 const codeDigits = (mac: Buffer): string => mac.toString('hex').slice(0, 16)
@@ -201,7 +201,7 @@ export async function checkCode(
   const usable = expr`#triesLeft > ${0} AND #expiresAtMs > ${nowMs}`
   if (!purposes.includes(purpose)) throw new DomainError('invalid_code')
   const typedDigits = Buffer.from(code.slice(16).padEnd(16).slice(0, 16))
-  const macs = deps.keyring.macs(`code:${purpose}`, lookup, accountId)
+  const macs = deps.keyring.macs('mac:code', purpose, lookup, accountId)
   if (!macs.some((mac) => timingSafeEqual(Buffer.from(codeDigits(mac)), typedDigits))) {
     await deps.table.update(key, expr`SET #triesLeft = #triesLeft - ${1}`, usable).catch(ignoreRefusal)
     throw new DomainError('invalid_code')

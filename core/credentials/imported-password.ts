@@ -20,7 +20,7 @@ import { CHANGING_MS, isUnchanging } from './set-password.ts'
 
 type ImportedDeps = Deps<'table' | 'identity' | 'keyring' | 'passwordHashes'>
 
-const PURPOSE = 'imported-password'
+const PURPOSE = 'seal:imported-password'
 
 /** The hash as the profile stores it. It is nowhere else: not in a log line, an answer or an export. */
 export const sealHash = (deps: Deps<'keyring'>, accountId: string, encoded: string): string =>

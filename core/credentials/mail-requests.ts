@@ -51,7 +51,7 @@ const OWN_LANE = LANES
 
 function laneOf({ keyring, origin }: Deps<'keyring'>): number {
   if (origin?.ip === undefined) return OWN_LANE
-  return keyring.mac('mail-lane', networkOf(origin.ip)).readUInt16BE() % LANES
+  return keyring.mac('mac:mail-lane', networkOf(origin.ip)).readUInt16BE() % LANES
 }
 
 /**

@@ -21,7 +21,7 @@ export const attestationOf = (accountId: string): string => `attestation:${accou
  */
 export function newChallenge(deps: Deps<'keyring'>, purpose: string): string {
   const expiresAtMs = deps.clock.nowMs() + CHALLENGE_MS
-  return deps.keyring.seal('passkey-challenge', purpose, `${deps.ids.hex(16)} ${expiresAtMs}`)
+  return deps.keyring.seal('seal:passkey-challenge', purpose, `${deps.ids.hex(16)} ${expiresAtMs}`)
 }
 
 /** A challenge of ours that has not expired. */
@@ -62,7 +62,7 @@ function challengeIn(clientDataJson: string): string | undefined {
 
 function unsealed({ keyring }: Deps<'keyring'>, purpose: string, text: string): string | undefined {
   try {
-    return keyring.open('passkey-challenge', purpose, text)
+    return keyring.open('seal:passkey-challenge', purpose, text)
   } catch {
     return undefined
   }

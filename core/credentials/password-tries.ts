@@ -67,7 +67,7 @@ export async function readName(
 
 function triesIn(deps: Deps<'keyring'>, guard: Key, item: Item): PasswordTries {
   const own = deps.keyring
-    .mac('tries-from', guard.pk, networkOf(deps.origin?.ip ?? ''))
+    .mac('mac:tries-from', guard.pk, networkOf(deps.origin?.ip ?? ''))
     .toString('base64url')
     .slice(0, 11)
   const counted = Object.keys(item).filter((name) => name.startsWith(TRIES)).length - 1

@@ -144,7 +144,7 @@ export const proofMacs = (
   deps: Deps<'keyring'>,
   { account, sessionId }: SessionCaller,
   code: string,
-): [string, ...string[]] => macTexts(deps, 'session-proof', account.id, sessionId, code)
+): [string, ...string[]] => macTexts(deps, 'mac:session-proof', account.id, sessionId, code)
 
 /** Whether this is the code or passkey that proved the session last. */
 export function isProvedBy({ account, sessionId }: SessionCaller, macs: readonly string[]): boolean {

@@ -71,7 +71,7 @@ async function resetOnce(
   const code = await checkCode(deps, CODES[purpose], input.code)
   const account = await readAccount(deps, code.accountId)
   if (!account || isNobodys(account)) throw new DomainError('invalid_code')
-  const requestMacs = macTexts(deps, 'reset', code.lookup, input.password, factorText(input.twofa))
+  const requestMacs = macTexts(deps, 'mac:reset', code.lookup, input.password, factorText(input.twofa))
   const requestMac = storedOrNew(code.usedBy, requestMacs)
   const isRepeat = code.usedBy === requestMac
   const isRecovery = purpose === 'finish-recovery'

@@ -74,13 +74,13 @@ const HALF = 16
  * session has ended, so that ending it can be repeated.
  */
 function shownIds(deps: Deps<'keyring'>, account: Account, sessionId: string): [string, ...string[]] {
-  const names = half(deps.keyring.macs('session-name', account.id, sessionId))
+  const names = half(deps.keyring.macs('mac:session-name', account.id, sessionId))
   const [first, ...others] = names.map((name, at) => name + proofsOf(deps, account, name)[at])
   return [first ?? '', ...others]
 }
 
 const proofsOf = (deps: Deps<'keyring'>, { id }: Account, name: string): string[] =>
-  half(deps.keyring.macs('session-name-proof', id, name))
+  half(deps.keyring.macs('mac:session-name-proof', id, name))
 
 const half = (macs: readonly Buffer[]): string[] => macs.map((mac) => mac.toString('hex').slice(0, HALF))
 

@@ -10,12 +10,12 @@ import {
   requireActive,
   type SessionCaller,
 } from '../account/account.ts'
-import { resealedDefaultKey } from '../keys/default-key.ts'
 import { changeAnyAccount } from '../account/change.ts'
 import { emailKey, usernameKey } from '../account/fields.ts'
 import { reactivate } from '../account/reactivate.ts'
 import { auditWrites } from '../audit/entry.ts'
 import { DomainError } from '../errors.ts'
+import { resealedDefaultKey } from '../keys/default-key.ts'
 import { tellOwner } from '../notifications/security.ts'
 import type { Deps, Tokens } from '../ports.ts'
 import { macTexts } from '../rotation.ts'
@@ -119,7 +119,7 @@ export async function restoreAccount(deps: CredentialDeps, input: SignInInput): 
 
 /** How a restored account shows which request has restored it. */
 function restoration(deps: Deps<'keyring'>, twofa: GivenFactor) {
-  const macsOf = (accountId: string) => macTexts(deps, 'restore', accountId, factorText(twofa))
+  const macsOf = (accountId: string) => macTexts(deps, 'mac:restore', accountId, factorText(twofa))
   const isRepeat = ({ id, status, restoredBy: by }: Account) =>
     status === 'active' && by !== undefined && macsOf(id).includes(by)
   const restoredBy = (accountId: string) => macsOf(accountId)[0]

@@ -31,7 +31,7 @@ export const networkMac = (deps: Deps<'keyring'>, accountId: string): string | u
 function networkMacs(deps: Deps<'keyring'>, accountId: string): string[] {
   const ip = deps.origin?.ip
   if (ip === undefined) return []
-  const macs = deps.keyring.macs('owner-network', accountId, networkOf(ip))
+  const macs = deps.keyring.macs('mac:owner-network', accountId, networkOf(ip))
   return macs.map((mac) => mac.toString('base64url').slice(0, 11))
 }
 
@@ -124,4 +124,4 @@ export async function settleShown<T>(
 
 /** The item that counts what strangers have typed for an account. Removing it begins the count again. */
 export const strangersKey = (deps: Deps<'keyring'>, subject: string): Key =>
-  keys.limit(deps.keyring.mac('shown-to-vault', subject).toString('base64url').slice(0, 22), 0)
+  keys.limit(deps.keyring.mac('mac:shown-to-vault', subject).toString('base64url').slice(0, 22), 0)

@@ -199,7 +199,7 @@ export async function removeTwoFactor(
   code: string | AnsweredFactor,
 ): Promise<void> {
   const text = factorText(code)
-  const macs = macTexts(deps, 'two-factor-off', caller.account.id, text)
+  const macs = macTexts(deps, 'mac:two-factor-off', caller.account.id, text)
   const isOffByThis = ({ totp, twofaOffBy }: Account) =>
     !totp && twofaOffBy !== undefined && macs.includes(twofaOffBy)
   await changeSession(deps, caller, async ({ account, sessionId }) => {

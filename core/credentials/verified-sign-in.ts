@@ -14,7 +14,7 @@ import type { Ids, Keyring } from '../ports.ts'
 export const verifiedAnswer = ({ keyring }: { keyring: Keyring }, accountId: string, nonce: string): string =>
   keyring.mac(PURPOSE, accountId, nonce).toString('base64url')
 
-const PURPOSE = 'verified-sign-in'
+const PURPOSE = 'mac:verified-sign-in'
 
 /** The answers of functions that have either of the live root secrets in use, as some have while a deployment is under way. */
 const rightAnswers = ({ keyring }: { keyring: Keyring }, accountId: string, nonce: string): string[] =>

@@ -35,7 +35,7 @@ export type EventEndpoint = z.infer<typeof endpointSchema>
 /** An endpoint as its operators see it: without secrets. */
 export type ListedEndpoint = Omit<EventEndpoint, 'secret' | 'previous' | 'revision'>
 
-const PURPOSE = 'event-endpoint'
+const PURPOSE = 'seal:event-endpoint'
 
 /** For so long after a rotation the old secret signs as well. */
 const GRACE_MS = 24 * HOUR_MS

@@ -44,7 +44,7 @@ export const storeAnswer = (
     ...keys.request(accountId, mac),
     request,
     // The answer may show a secret, so it is readable only with the deployment's own secret.
-    answer: deps.keyring.seal('answer', `${accountId} ${mac}`, JSON.stringify(answer)),
+    answer: deps.keyring.seal('seal:answer', `${accountId} ${mac}`, JSON.stringify(answer)),
     ...ttlAt(deps.clock.nowMs() + keptMs),
   },
   if: expr`attribute_not_exists(pk) OR #ttl <= ${Math.floor(deps.clock.nowMs() / 1000)}`,
@@ -68,7 +68,7 @@ export async function earlierAnswer(
   // DynamoDB may delete an item long after its expiry.
   if (ttl * 1000 <= deps.clock.nowMs()) return undefined
   if (request !== sent.request || answer === undefined) throw new DomainError('idempotency_key_reused')
-  const shown = deps.keyring.open('answer', `${accountId} ${sent.mac}`, answer)
+  const shown = deps.keyring.open('seal:answer', `${accountId} ${sent.mac}`, answer)
   if (shown === undefined) throw new DomainError('idempotency_key_reused', { detail: UNREADABLE })
   return JSON.parse(shown)
 }

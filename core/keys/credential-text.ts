@@ -12,22 +12,24 @@ const CREDENTIAL = /^([a-z]{3})_[0-9a-f]{64}_[0-9a-f]{16}$/
 export interface CredentialText {
   /** Three letters. */
   prefix: string
-  /** Begins the purposes of its check and its hash. */
+  /** Begins what its hash is over. */
   purpose: string
 }
 
 /** Whether a text is meant as a credential of a kind. Whether it is one, `isCredential` says. */
 export const looksLike = ({ prefix }: CredentialText, text: string): boolean => text.startsWith(`${prefix}_`)
 
-export const newCredential = (deps: Deps<'keyring'>, { prefix, purpose }: CredentialText): string =>
-  withCheck(deps, `${purpose}-check`, `${prefix}_${deps.ids.hex(32)}_`)
+const CHECK = 'mac:credential-check'
+
+export const newCredential = (deps: Deps<'keyring'>, { prefix }: CredentialText): string =>
+  withCheck(deps, CHECK, `${prefix}_${deps.ids.hex(32)}_`)
 
 /** Whether Bursar has made the credential, as far as its text tells. Calls nothing. */
 export const isCredential = (
   deps: Deps<'keyring'>,
-  { prefix, purpose }: CredentialText,
+  { prefix }: CredentialText,
   credential: string,
-): boolean => CREDENTIAL.exec(credential)?.[1] === prefix && isChecked(deps, `${purpose}-check`, credential)
+): boolean => CREDENTIAL.exec(credential)?.[1] === prefix && isChecked(deps, CHECK, credential)
 
 /** What is stored of a credential: a hash without a secret, because a credential has 256 random bits. */
 export const credentialHash = ({ purpose }: CredentialText, credential: string): string =>

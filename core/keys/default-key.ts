@@ -7,7 +7,7 @@ import { type Key, keys } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
 import { HASH_BYTES, keyDigest, keyEnds } from './key-text.ts'
 
-const PURPOSE = 'default-key'
+const PURPOSE = 'seal:default-key'
 
 /** What the profile has of its default key. */
 export type DefaultKeyParts = Pick<Profile, 'defaultKey' | 'defaultKeyDigest' | 'defaultKeyEnds'>

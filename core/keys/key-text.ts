@@ -19,7 +19,7 @@ export function newKeyText(deps: Deps<'keyring'>, accountId: string, slot: numbe
   return withCheck(deps, PURPOSE, `bsr_${deps.ids.hex(32)}_${slot}_${accountId}_`)
 }
 
-const PURPOSE = 'key-check'
+const PURPOSE = 'mac:key-check'
 
 /** The account and the slot of a key; undefined if Bursar did not make the key, as far as its text tells. Calls nothing. */
 export function readKeyText(

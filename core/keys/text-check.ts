@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { Deps } from '../ports.ts'
+import type { MacPurpose } from '../purposes.ts'
 
 /**
  * The check at the end of a key or another credential: 16 hex digits, of which the first four are the version of the root
@@ -12,11 +13,11 @@ const CHECK_DIGITS = 16
 const VERSION_DIGITS = 4
 
 /** @param text all of the credential but its check. */
-export const withCheck = (deps: Deps<'keyring'>, purpose: string, text: string): string =>
+export const withCheck = (deps: Deps<'keyring'>, purpose: MacPurpose, text: string): string =>
   text + deps.keyring.versions[0] + checkDigits(deps.keyring.mac(purpose, text))
 
 /** Whether Bursar may have made the text: it has, or its version is not live. Calls nothing. */
-export function isChecked({ keyring }: Deps<'keyring'>, purpose: string, text: string): boolean {
+export function isChecked({ keyring }: Deps<'keyring'>, purpose: MacPurpose, text: string): boolean {
   const check = text.slice(-CHECK_DIGITS)
   if (!/^[0-9a-f]{16}$/.test(check)) return false
   const mac = keyring.macBy(check.slice(0, VERSION_DIGITS), purpose, text.slice(0, -CHECK_DIGITS))

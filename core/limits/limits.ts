@@ -103,7 +103,7 @@ export function requireWithinLimit(standings: readonly LimitState[]): void {
 
 /** The item that counts within the current window. Removing it begins the count again. */
 export function limitKey(deps: Deps<'keyring'>, what: Limited, subject: string): Key {
-  const mac = deps.keyring.mac('limit', String(LIMITS[what].windowMs), subject).toString('base64url')
+  const mac = deps.keyring.mac('mac:limit', String(LIMITS[what].windowMs), subject).toString('base64url')
   return keys.limit(mac.slice(0, 22), windowOf(deps, what))
 }
 

@@ -1,5 +1,6 @@
 import { emailKey } from '../account/fields.ts'
 import type { Deps } from '../ports.ts'
+import { macTexts } from '../rotation.ts'
 
 /**
  * Names the mailbox behind an address, for limits alone: many providers ignore dots and what follows a plus. Where they
@@ -26,6 +27,9 @@ function partsOf(address: string): { name: string; domain: string } {
   return { name: key.slice(0, at), domain: key.slice(at + 1).replace(/^googlemail\.com$/, 'gmail.com') }
 }
 
-/** Names the mailbox behind an address whose owner has confirmed it, by a MAC. */
-export const provedMailboxOf = ({ keyring }: Deps<'keyring'>, address: string): string =>
-  keyring.mac('mailbox', mailboxOf(address)).toString('base64url').slice(0, 22)
+/**
+ * Names the mailbox behind an address whose owner has confirmed it, by a MAC: the name by the root secret in use, and those
+ * by the other live ones.
+ */
+export const provedMailboxesOf = (deps: Deps<'keyring'>, address: string): [string, ...string[]] =>
+  macTexts(deps, 'mac:mailbox', mailboxOf(address))

@@ -33,4 +33,6 @@ export function linkContent(
 }
 
 const linkMacs = (deps: Deps<'keyring'>, purpose: LinkPurpose, content: Buffer): Buffer[] =>
-  deps.keyring.macs(purpose, content.toString('hex')).map((mac) => mac.subarray(0, LINK_MAC_BYTES))
+  deps.keyring
+    .macs('mac:link', purpose, content.toString('hex'))
+    .map((mac) => mac.subarray(0, LINK_MAC_BYTES))

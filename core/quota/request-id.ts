@@ -60,7 +60,7 @@ export function requestIdOf(deps: Deps<'keyring'>, accountId: string, name: Requ
   const lower = text.toLowerCase()
   const time = timeIn(lower)
   const parts = [accountId, time === 0 ? text : lower, ...position.map(String)]
-  const [first, ...others] = deps.keyring.macs('request', ...parts)
+  const [first, ...others] = deps.keyring.macs('mac:request', ...parts)
   const head = time === 0 ? Buffer.of(UNTIMED) : timeBytes(time)
   const entry = (mac: Buffer) => Buffer.concat([head, mac], TIME_BYTES + MAC_BYTES)
   return { time, entries: [entry(first), ...others.map(entry)] }

@@ -102,7 +102,7 @@ export type Nonces = [Buffer, ...Buffer[]]
 export function newNonces(deps: Deps<'keyring'>, accountId: string, id: RequestId | undefined): Nonces {
   if (!id) return [Buffer.from(deps.ids.hex(NONCE_BYTES), 'hex')]
   const nonceOf = (entry: Buffer, at: number) => {
-    const mac = deps.keyring.macs('reservation', accountId, entry.toString('hex'))[at] as Buffer
+    const mac = deps.keyring.macs('mac:reservation', accountId, entry.toString('hex'))[at] as Buffer
     return mac.subarray(0, NONCE_BYTES)
   }
   const [first, ...others] = id.entries

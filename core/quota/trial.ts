@@ -39,11 +39,33 @@ export function trialMark(mailboxOrCard: string, nowMs: number): Item {
 /** The write that claims the only trial of a mailbox or a card, for the transaction that gives the trial or confirms it. */
 export const trialClaim = (mailboxOrCard: string, nowMs: number): Write => ({
   put: trialMark(mailboxOrCard, nowMs),
-  if: expr`attribute_not_exists(pk) OR #untilMs <= ${nowMs}`,
+  if: hadNone(nowMs),
 })
 
-/** Whether the mailbox or the card has had its trial. */
-export async function hadTrial(deps: Deps<'table'>, mailboxOrCard: string): Promise<boolean> {
-  const claim = await deps.table.get(trialKey(mailboxOrCard))
-  return claim !== undefined && Number(claim.untilMs) > deps.clock.nowMs()
+/** The check that a mailbox has not had its trial under another name. */
+export const trialCheck = (mailbox: string, nowMs: number): Write => ({
+  check: trialKey(mailbox),
+  if: hadNone(nowMs),
+})
+
+const hadNone = (nowMs: number) => expr`attribute_not_exists(pk) OR #untilMs <= ${nowMs}`
+
+/** Whether the mailbox or the card has had its trial, under any of these names. */
+export async function hadTrial(deps: Deps<'table'>, ...names: string[]): Promise<boolean> {
+  return (await openMark(deps, names)) !== undefined
+}
+
+async function openMark(deps: Deps<'table'>, names: readonly string[]): Promise<Item | undefined> {
+  const claims = await Promise.all(names.map((name) => deps.table.get(trialKey(name))))
+  return claims.find((claim) => claim !== undefined && Number(claim.untilMs) > deps.clock.nowMs())
+}
+
+/** The write that carries the mark of a mailbox from other names to a new one; undefined if it has none. */
+export async function carriedTrialMark(
+  deps: Deps<'table'>,
+  mailbox: string,
+  earlier: readonly string[],
+): Promise<Write | undefined> {
+  const found = await openMark(deps, earlier)
+  return found && { put: { ...found, ...trialKey(mailbox) } }
 }

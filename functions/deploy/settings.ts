@@ -211,10 +211,13 @@ const secretChecks = {
   },
   TurnstileSecretKey: (value: string) =>
     /^[\w-]{10,80}$/.test(value) ? undefined : 'the secret key of the widget of TURNSTILE_SITE_KEY',
-  RootSecret: (value: string) =>
-    /^[0-9a-f]{64}$/i.test(value) && new Set(value.toLowerCase()).size > 5
+  RootSecret: (value: string) => {
+    const texts = value.toLowerCase().split(',')
+    const areRandom = texts.every((text) => /^[0-9a-f]{64}$/.test(text) && new Set(text).size > 5)
+    return areRandom && texts.length <= 2 && new Set(texts).size === texts.length
       ? undefined
-      : '64 random hex digits: openssl rand -hex 32',
+      : '64 random hex digits (openssl rand -hex 32), or two of these with a comma between while it rotates'
+  },
 }
 
 export type SecretName = keyof typeof secretChecks
@@ -233,7 +236,10 @@ export function checkSecrets(settings: Settings, env: Environment): void {
     const value = env[`SST_SECRET_${name}`]
     const set = `npm run sst -- secret set ${name} --stage ${settings.stage}`
     if (!value) throw new Error(`${name} is not set. Set it: ${set}`)
-    if (value.includes(LOCAL_MARK) || (name === 'RootSecret' && LOCAL_ROOT_SECRET.test(value))) {
+    if (
+      value.includes(LOCAL_MARK) ||
+      (name === 'RootSecret' && value.split(',').some((text) => LOCAL_ROOT_SECRET.test(text)))
+    ) {
       throw new Error(`${name} has a value of the local stack. Set the real one: ${set}`)
     }
     const wanted = secretChecks[name](value, settings)

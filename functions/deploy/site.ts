@@ -32,9 +32,17 @@ export const managed = {
 /** CloudFront would keep these refusals for ten seconds and give one caller's to another. */
 export const refusals = [400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504]
 
-/** What CloudFront adds to requests that it passes on to the API, derived from the root secret as the keyring's keys are. */
+/**
+ * What CloudFront adds to requests that it passes on to the API, derived from each live root secret as the keyring's keys
+ * are, with a comma between. It adds the first; functions take either, because a deployment does not change all at the same
+ * moment.
+ */
 export const edgeSecretOf = (rootSecret: string): string =>
-  Buffer.from(hkdfSync('sha256', Buffer.from(rootSecret, 'hex'), '', 'bursar:edge', 32)).toString('base64url')
+  rootSecret
+    .split(',')
+    .map((text) => hkdfSync('sha256', Buffer.from(text, 'hex'), '', 'bursar:edge', 32))
+    .map((key) => Buffer.from(key).toString('base64url'))
+    .join()
 
 interface PageFile {
   /** The path in the domain, without the first slash. */

@@ -139,7 +139,7 @@ const adapters: Adapters = {
       (config) => import('../../core/adapters/ses.ts').then(({ sesMail }) => sesMail(config)),
       { appUrl: setting('APP_URL'), appName: setting('APP_NAME') },
     ),
-  keyring: async () => (await import('../../core/adapters/keyring.ts')).openKeyring(setting('ROOT_SECRET')),
+  keyring: async () => (await import('../../core/adapters/keyring.ts')).openKeyring(setting('KEYRING')),
   // Only accounts with a second factor need KMS, and most have none.
   secrets: async () =>
     lazily({ keyId: setting('KMS_KEY_ID') }, (config) =>

@@ -163,7 +163,7 @@ export const needs = {
     callsOut: true,
     bigClient: true,
   },
-  keyring: { settings: ['ROOT_SECRET'], grants: [], callsOut: false, bigClient: false },
+  keyring: { settings: ['KEYRING'], grants: [], callsOut: false, bigClient: false },
   secrets: {
     settings: ['KMS_KEY_ID'],
     grants: [

@@ -14,11 +14,13 @@ interface Sent {
 /**
  * The network address of the caller. Behind CloudFront the gateway sees CloudFront's, so CloudFront's word counts, but only
  * with the secret: everybody can reach the gateway and send any header.
- * @param secret undefined for a stage without a distribution, which believes no header
+ * @param secret undefined for a stage without a distribution, which believes no header; two with a comma between while
+ *   the root secret rotates
  */
 export function sourceAddress({ headers, requestContext }: Sent, secret: string | undefined): string {
   const { sourceIp } = requestContext.http
-  if (!secret || !isSame(headers[EDGE_HEADER] ?? '', secret)) return sourceIp
+  const sent = headers[EDGE_HEADER]
+  if (!secret || !sent || !secret.split(',').some((each) => isSame(sent, each))) return sourceIp
   return VIEWER.exec(headers['cloudfront-viewer-address'] ?? '')?.[1] ?? sourceIp
 }
 

@@ -14,5 +14,5 @@ export function sourceName(
   const { keyring } = ports
   if (!keyring) return {}
   const day = String(Math.floor(nowMs / DAY_MS))
-  return { source: keyring.mac('log-source', day, networkOf(address)).toString('hex').slice(0, 12) }
+  return { source: keyring.mac('mac:log-source', day, networkOf(address)).toString('hex').slice(0, 12) }
 }

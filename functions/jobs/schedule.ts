@@ -115,6 +115,14 @@ export const jobs = place({
     timeoutSeconds: 120,
     needs: ['table', 'payments', 'paymentScope'],
   },
+  reseal: {
+    summary:
+      'While the root secret rotates, seals with the one in use what the other one has sealed, and says when that may go',
+    every: 'rate(15 minutes)',
+    everyMs: 15 * MINUTE_MS,
+    timeoutSeconds: 300,
+    needs: ['table', 'listing', 'keyring'],
+  },
   sweep: {
     summary:
       'Finishes abandoned registrations, holds and card removals; erases deleted accounts after 30 days; announces cards that expire; tells Stripe of changed names and e-mail addresses; processes webhooks that were missed; reconciles payments, refunds and disputes with the ledger',

@@ -18,7 +18,6 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { systemClock } from '../../core/adapters/clock.ts'
 import { cognitoIdentity } from '../../core/adapters/cognito.ts'
 import { randomIds } from '../../core/adapters/ids.ts'
-import { openKeyring } from '../../core/adapters/keyring.ts'
 import {
   answerTrigger,
   type CustomAuthEvent,
@@ -28,6 +27,7 @@ import type { Identity } from '../../core/ports.ts'
 import { handler as preToken } from '../../functions/pre-token.ts'
 import { type CognitoDouble, type CognitoOptions, startCognito } from '../local/cognito.ts'
 import { listen, readBody } from '../local/http.ts'
+import { keyringOf } from '../support/keyrings.ts'
 import {
   accountIdForTest,
   claimsOf,
@@ -39,7 +39,7 @@ import {
 
 const credentials = { accessKeyId: 'local', secretAccessKey: 'local' }
 const trigger = preToken as (event: unknown) => Promise<unknown>
-const keyring = openKeyring('0123456789abcdef'.repeat(4))
+const keyring = keyringOf('0123456789abcdef'.repeat(4))
 const customAuth = async (event: unknown) => ({
   ...(event as object),
   response: answerTrigger({ keyring, ids: randomIds(systemClock) }, event as CustomAuthEvent),
@@ -94,7 +94,7 @@ if (COGNITO_USER_POOL_ID && COGNITO_CLIENT_ID && COGNITO_CLIENT_SECRET) {
       identity: cognitoIdentity({ ...config, client }),
       // The root secret of the deployment whose trigger the pool has.
       answerOf: (accountId, nonce) =>
-        verifiedAnswer({ keyring: openKeyring(COGNITO_ROOT_SECRET ?? '') }, accountId, nonce),
+        verifiedAnswer({ keyring: keyringOf(COGNITO_ROOT_SECRET ?? '') }, accountId, nonce),
       jwks: await jwksOf(
         `https://cognito-idp.${region}.amazonaws.com/${config.userPoolId}/.well-known/jwks.json`,
       ),

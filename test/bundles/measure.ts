@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { PURPOSES } from '../../core/purposes.ts'
+import { keysTextOf } from '../../functions/deploy/root-secret.ts'
 
 /** An environment in the form of a deployment's. No service is called while a container starts. */
 export const ENV = {
@@ -22,7 +24,7 @@ export const ENV = {
   APP_URL: 'https://app.bursar.example',
   APP_NAME: 'Bursar',
   KMS_KEY_ID: 'example',
-  ROOT_SECRET: '0f'.repeat(32),
+  KEYRING: keysTextOf('0f'.repeat(32), PURPOSES),
   RENEWAL_FUNCTION: 'example',
   EVENT_BUS: 'example',
   STAGE: 'example',

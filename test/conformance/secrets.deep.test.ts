@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, test, vi } from 'vitest'
+import type { SecretKeys } from '../../core/adapters/keyring.ts'
 import { ENDPOINTS, eventEndpointKey, keys } from '../../core/table/keys.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
@@ -54,6 +55,8 @@ const forms = (text: string): string[] =>
     Buffer.from(text).toString('hex'),
   ].map((form) => form.toLowerCase())
 
+const [[, rootKeys]] = JSON.parse(String(process.env.KEYRING)) as [SecretKeys]
+
 /** All forms of the planted secrets and personal data, by name. */
 const plants = new Map<string, Set<string>>()
 const plant = (name: string, text: string) => plants.set(name, new Set(forms(text)))
@@ -64,7 +67,7 @@ plant('username', 'planted-username')
 plant('password', password)
 plant('guessed password', guess)
 plant('client secret', app.stack.cognito.clientSecret)
-plant('root secret', String(process.env.ROOT_SECRET))
+for (const [purpose, key] of Object.entries(rootKeys)) plant(`the key for ${purpose}`, key)
 plant('edge secret', edgeSecret)
 plant('Stripe key', String(process.env.STRIPE_SECRET_KEY))
 plant('webhook secret', String(process.env.STRIPE_WEBHOOK_SECRETS))

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
-import { openKeyring } from '../../core/adapters/keyring.ts'
 import { sourceName } from '../../functions/http/source-name.ts'
 import { startApp } from '../support/app.ts'
+import { keyringOf } from '../support/keyrings.ts'
 import { newPerson } from '../support/people.ts'
 
 const app = await startApp()
-const keyring = openKeyring('5'.repeat(64))
+const keyring = keyringOf('5'.repeat(64))
 const DAY_MS = 86_400_000
 const nowMs = Date.UTC(2026, 10, 21, 12)
 
@@ -17,7 +17,7 @@ test('a network has one name a day, other networks have others, and nobody compu
   const others = [
     name('203.0.113.8'),
     name('203.0.113.7', nowMs + DAY_MS / 2),
-    name('203.0.113.7', nowMs, openKeyring('6'.repeat(64))),
+    name('203.0.113.7', nowMs, keyringOf('6'.repeat(64))),
   ]
   expect(others).not.toContain(name('203.0.113.7'))
   expect(new Set(others).size).toBe(3)

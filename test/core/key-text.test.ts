@@ -2,14 +2,14 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../core/adapters/clock.ts'
 import { randomIds } from '../../core/adapters/ids.ts'
-import { openKeyring } from '../../core/adapters/keyring.ts'
 import { keyHash, newKeyText, readKeyText } from '../../core/keys/key-text.ts'
+import { keyringOf } from '../support/keyrings.ts'
 import { silentLog } from '../support/log.ts'
 
 const clock = systemClock
 const ids = randomIds(clock)
-const deps = { clock, ids, log: silentLog, keyring: openKeyring('a1'.repeat(32)) }
-const stranger = { clock, ids, log: silentLog, keyring: openKeyring('b2'.repeat(32)) }
+const deps = { clock, ids, log: silentLog, keyring: keyringOf('a1'.repeat(32)) }
+const stranger = { clock, ids, log: silentLog, keyring: keyringOf('b2'.repeat(32)) }
 
 const ACCOUNT = '6548a41138406c14db33b606'
 
@@ -71,7 +71,7 @@ describe('a text that is not one of our keys is refused without a call', () => {
 test('a key outlives its root secret: of a version that is not live, only the table knows', () => {
   const key = newKeyText(stranger, ACCOUNT, 3)
   expect(readKeyText(deps, key)).toEqual({ accountId: ACCOUNT, slot: 3 })
-  const both = { ...deps, keyring: openKeyring(`${'a1'.repeat(32)},${'b2'.repeat(32)}`) }
+  const both = { ...deps, keyring: keyringOf(`${'a1'.repeat(32)},${'b2'.repeat(32)}`) }
   for (const made of [key, newKeyText(deps, ACCOUNT, 3)]) {
     expect(readKeyText(both, made)).toEqual({ accountId: ACCOUNT, slot: 3 })
     const forged = made.slice(0, -1) + (made.endsWith('0') ? '1' : '0')

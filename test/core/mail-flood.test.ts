@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { newAccount } from '../../core/account/new-account.ts'
 import { randomIds } from '../../core/adapters/ids.ts'
-import { openKeyring } from '../../core/adapters/keyring.ts'
 import { inTurns, type MailRequestPurpose, requestMail } from '../../core/credentials/mail-requests.ts'
 import { type MailRun, sendWaitingMail } from '../../core/credentials/send-waiting-mail.ts'
 import { rateLimited } from '../../core/errors.ts'
@@ -11,6 +10,7 @@ import { keys } from '../../core/table/keys.ts'
 import type { Table } from '../../core/table/table.ts'
 import { memoryTable } from '../machine/memory-table.ts'
 import { countedClock } from '../support/counted-clock.ts'
+import { keyringOf } from '../support/keyrings.ts'
 import { recordingLog } from '../support/log.ts'
 
 const SECOND_MS = 1_000
@@ -50,7 +50,7 @@ function openStage({ mailsASecond = Number.POSITIVE_INFINITY } = {}) {
     clock,
     ids: randomIds(clock),
     log,
-    keyring: openKeyring('5'.repeat(64)),
+    keyring: keyringOf('5'.repeat(64)),
     mail,
     table: memory,
   }

@@ -62,7 +62,7 @@ export async function makeOthers(app: App): Promise<Others> {
   const deactivated = await app.signUp()
   await app.request('PUT', '/api/users/current/deactivate', { token: deactivated.accessToken })
   const { env } = app.stack
-  const settings = ['STRIPE_SECRET_KEY', 'STRIPE_WEBHOOK_SECRETS', 'ROOT_SECRET', 'USER_POOL_CLIENT_SECRET']
+  const settings = ['STRIPE_SECRET_KEY', 'STRIPE_WEBHOOK_SECRETS', 'KEYRING', 'USER_POOL_CLIENT_SECRET']
   return {
     secrets: {
       always: {

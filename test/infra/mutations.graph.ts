@@ -79,7 +79,7 @@ const lots: Mistake[][] = [
     },
     {
       title: 'a distribution that does not show its secret',
-      edit: config("customHeaders: [{ name: data.edgeHeader, value: values.EDGE_SECRET ?? '' }],", ''),
+      edit: config('customHeaders: [{ name: data.edgeHeader, value: firstOf(values.EDGE_SECRET) }],', ''),
       found: /^the origins is /,
     },
     {

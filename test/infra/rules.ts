@@ -447,7 +447,7 @@ const BY_NEED: Record<Need, readonly string[]> = {
   listing: ['TABLE_NAME'],
   identity: ['USER_POOL_ID', 'USER_POOL_CLIENT_ID', 'USER_POOL_CLIENT_SECRET'],
   mail: ['MAIL_FROM', 'MAIL_CONFIGURATION_SET', 'APP_URL', 'APP_NAME'],
-  keyring: ['ROOT_SECRET'],
+  keyring: ['KEYRING'],
   secrets: ['KMS_KEY_ID'],
   totp: ['APP_NAME'],
   relyingParty: ['APP_URL', 'APP_NAME'],

@@ -351,6 +351,20 @@ describe('secrets', () => {
       /^RootSecret is not set\. Set it: npm run sst -- secret set RootSecret/,
     ],
     ['a short root secret', { SST_SECRET_RootSecret: 'abc' }, /^RootSecret must be 64 random hex digits/],
+    [
+      'the root secret of the local stack',
+      { SST_SECRET_RootSecret: '10ca1'.repeat(13).slice(0, 64) },
+      /local stack/,
+    ],
+    [
+      'three root secrets',
+      {
+        SST_SECRET_RootSecret: [1, 2, 3]
+          .map((n) => `${n}`.repeat(8) + '0123456789abcdef'.repeat(4).slice(8))
+          .join(),
+      },
+      /^RootSecret must be 64/,
+    ],
     ['a root secret of zeros', { SST_SECRET_RootSecret: '0'.repeat(64) }, /^RootSecret must be 64 random/],
     [
       'a publishable key',
@@ -406,9 +420,8 @@ test('no value of the running local stack can be configured', async () => {
   // The name of the app is no value of the local stack either: a deployment may be called Bursar, too. What pages show
   // is made of other settings.
   const deployed =
-    /^(AWS_(REGION|ACCESS_KEY_ID|SECRET_ACCESS_KEY)|TABLE_NAME|USER_POOL_CLIENT_\w+|KMS_KEY_ID|RENEWAL_FUNCTION|EVENT_BUS|MAIL_CONFIGURATION_SET|APP_NAME|PAGE_SETTINGS)$/
+    /^(AWS_(REGION|ACCESS_KEY_ID|SECRET_ACCESS_KEY)|TABLE_NAME|USER_POOL_CLIENT_\w+|KEYRING|KMS_KEY_ID|RENEWAL_FUNCTION|EVENT_BUS|MAIL_CONFIGURATION_SET|APP_NAME|PAGE_SETTINGS)$/
   const asSecret: Record<string, string> = {
-    ROOT_SECRET: 'SST_SECRET_RootSecret',
     STRIPE_SECRET_KEY: 'SST_SECRET_StripeSecretKey',
   }
   for (const [name, value] of Object.entries(env)) {

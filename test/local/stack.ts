@@ -9,8 +9,10 @@ import { systemClock } from '../../core/adapters/clock.ts'
 import { randomIds } from '../../core/adapters/ids.ts'
 import { openKeyring } from '../../core/adapters/keyring.ts'
 import { answerTrigger, type CustomAuthEvent } from '../../core/credentials/verified-sign-in.ts'
+import { PURPOSES } from '../../core/purposes.ts'
 import { tableDefinition } from '../../core/table/definition.ts'
 import { pageSettings } from '../../functions/deploy/page-settings.ts'
+import { keysTextOf } from '../../functions/deploy/root-secret.ts'
 import { appNameOf, senderOf } from '../../functions/deploy/settings.ts'
 import { type StripeSetting, stripeMistake } from '../../functions/deploy/stripe-settings.ts'
 import type { Setting } from '../../functions/http/needs.ts'
@@ -70,7 +72,7 @@ const TABLE = 'bursar'
 const customAuth = (event: CustomAuthEvent, nowMs: () => number) => ({
   ...event,
   response: answerTrigger(
-    { keyring: openKeyring(ROOT_SECRET), ids: randomIds({ ...systemClock, nowMs }) },
+    { keyring: openKeyring(KEYRING), ids: randomIds({ ...systemClock, nowMs }) },
     event,
   ),
 })
@@ -80,6 +82,7 @@ const LOCAL_STAGE = 'Local0001'
 
 /** A root secret that `live.ts` refuses when deployed. */
 const ROOT_SECRET = '10ca1'.repeat(13).slice(0, 64)
+const KEYRING = keysTextOf(ROOT_SECRET, PURPOSES)
 
 /**
  * Starts the doubles, and creates the table if there is none yet.
@@ -166,7 +169,7 @@ async function startParts(
     KMS_KEY_ID: kms.keyId,
     RENEWAL_FUNCTION: 'bursar-local-jobs-renew',
     EVENT_BUS: 'bursar-local',
-    ROOT_SECRET,
+    KEYRING,
     STAGE: LOCAL_STAGE,
     PAGE_SETTINGS: pages,
     ...(testMode ?? doubleOf(stripe)),

@@ -29,12 +29,12 @@ export interface Asked {
   toMs: number
 }
 
-const { TABLE_NAME = '', ROOT_SECRET = '' } = process.env
+const { TABLE_NAME = '', KEYRING = '' } = process.env
 const ports = {
   clock: systemClock,
   ids: randomIds(systemClock),
   log: silentLog,
-  keyring: openKeyring(ROOT_SECRET),
+  keyring: openKeyring(KEYRING),
   table: openTable(TABLE_NAME),
 } as Partial<Ports> as Ports
 

@@ -3,7 +3,6 @@ import type Stripe from 'stripe'
 import { type Account, type Profile, readAccount } from '../../core/account/account.ts'
 import { deactivateAccount } from '../../core/account/deactivate.ts'
 import { resumeAccount, suspendAccount } from '../../core/account/suspend.ts'
-import { openKeyring } from '../../core/adapters/keyring.ts'
 import { changeCard } from '../../core/cards/change.ts'
 import { sweepCards } from '../../core/cards/expiry.ts'
 import { removeCard } from '../../core/cards/remove.ts'
@@ -52,6 +51,7 @@ import { subscribedEvents } from '../../core/webhooks/event-types.ts'
 import { processMissedEvents, receiveWebhook } from '../../core/webhooks/events.ts'
 import type { StripeState } from '../local/stripe/state.ts'
 import { signatureOf } from '../local/stripe/webhooks.ts'
+import { keyringOf } from '../support/keyrings.ts'
 import { livePayments } from '../support/live-mode.ts'
 import { silentLog } from '../support/log.ts'
 import { type Crossing, watchAlerts } from './alert-watch.ts'
@@ -139,7 +139,7 @@ function couponAt(code: string): Redeemable {
   const { perAccount = 0 } = COUPONS.find((coupon) => coupon.code === code) ?? {}
   return { code, perAccount: 10 * perAccount, discountCents: 0, bonusUnits: 0 }
 }
-const RING = openKeyring('5a'.repeat(32))
+const RING = keyringOf('5a'.repeat(32))
 
 /** An answer to a client, with the times of the request and of the answer. */
 export interface Said {

@@ -1,7 +1,6 @@
 import type { Account } from '../../core/account/account.ts'
 import { reactivate } from '../../core/account/reactivate.ts'
 import { randomIds } from '../../core/adapters/ids.ts'
-import { openKeyring } from '../../core/adapters/keyring.ts'
 import { DomainError } from '../../core/errors.ts'
 import { keyHash, keyIdOf, newKeyText, SERVICE_SLOT } from '../../core/keys/key-text.ts'
 import { type KeyLimits, keyStamp } from '../../core/keys/settings.ts'
@@ -33,6 +32,7 @@ import { balanceParts, thresholdAbove } from '../../core/quota/thresholds.ts'
 import { attr, expr, join, setRemove, unchangedSince } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { ConditionFailed, type Item, type Table } from '../../core/table/table.ts'
+import { keyringOf } from '../support/keyrings.ts'
 import { silentLog } from '../support/log.ts'
 import { watchAlerts } from './alert-watch.ts'
 import { breaking, WHOLE_RUN } from './faults.ts'
@@ -82,7 +82,7 @@ export async function openQuotaWorld({
     wait: () => new Promise<void>((resolve) => setImmediate(resolve)),
   }
   const ids = randomIds(clock)
-  const ring = openKeyring('5'.repeat(64))
+  const ring = keyringOf('5'.repeat(64))
   /** How often a renewal was started. */
   let started = 0
   const renewals = {
