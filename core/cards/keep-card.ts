@@ -21,7 +21,7 @@ const KEEP_ATTEMPTS = 5
  * Puts a card that has just paid on file, and makes it the default card. The provider is updated first, so
  * that our copy never runs ahead of it. A card that was removed meanwhile stays removed. An older entry of the
  * same card gives way. Safe to repeat.
- * @param kept.awaitsCard whether the account's first card is still to decide about its trial.
+ * @param kept.decidesTrial whether no card has decided about the account's trial yet.
  * @throws DomainError `temporarily_unavailable` after too many lost races, and if neither the card nor its
  *   customer can be read
  */
@@ -32,7 +32,7 @@ export async function keepCard(
     customerId: string
     cardId: string
     address: Profile['address']
-    awaitsCard: boolean
+    decidesTrial: boolean
   },
 ): Promise<void> {
   const { accountId, customerId, cardId } = kept
@@ -48,7 +48,7 @@ export async function keepCard(
     if (!changed) return
     const twins = twinsOf(cards.filter(isLiveCard), card)
     try {
-      const trial = kept.awaitsCard
+      const trial = kept.decidesTrial
         ? await decideTrial(deps, accountId, card.fingerprint, tries > 0)
         : undefined
       await deps.table.transact([

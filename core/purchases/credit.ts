@@ -10,7 +10,6 @@ import { grantMonth } from '../plans/grant-monthly.ts'
 import { monthlyDue } from '../plans/monthly.ts'
 import type { MoneyDeps, Payment, Receipt } from '../ports.ts'
 import { applyLedger } from '../quota/apply-ledger.ts'
-import { awaitsCard } from '../quota/trial-card.ts'
 import { expr, join, setRemove } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
@@ -202,8 +201,8 @@ export async function finishPurchase(
   if (kind === 'signup' && !finished) {
     const profile = await deps.table.get(keys.profile(accountId))
     if (profile && !hasOtherCard(purchase, parseProfile(profile))) {
-      const card = { accountId, customerId, cardId, address }
-      await keepCard(deps, { ...card, awaitsCard: awaitsCard(deps, parseProfile(profile)) })
+      const isFirst = profile.trialUnits !== undefined
+      await keepCard(deps, { accountId, customerId, cardId, address, decidesTrial: isFirst })
     }
   }
   await writeUnlessDone(deps, [

@@ -1,4 +1,4 @@
-import type { Account, Profile } from '../account/account.ts'
+import type { Account } from '../account/account.ts'
 import { fingerprintDigest } from '../cards/fingerprint.ts'
 import { announce } from '../events/outbox.ts'
 import { type LedgerEntry, ledgerWrites, parseEntry } from '../ledger/entry.ts'
@@ -24,14 +24,8 @@ import { hadTrial, trialClaim, trialMark } from './trial.ts'
  *   is made once, whatever breaks, repeats or races. Accounts without `trialUnits` have had no trial, or have decided.
  * - Later cards of the account neither back its trial nor cost it anything.
  * - The mark lasts a year, as that of the mailbox does, and outlives the account.
- * - In Stripe's test mode everybody has the same few cards, so there no card decides.
+ * - In Stripe's test mode everybody has the same few cards, so there the first card always leaves the trial.
  */
-
-/** Whether the first card of the account is still to decide about its trial. */
-export const awaitsCard = (
-  { paymentScope }: Deps<'paymentScope'>,
-  { trialUnits }: Pick<Profile, 'trialUnits'>,
-): boolean => paymentScope.livemode && trialUnits !== undefined
 
 /** What the transaction that puts the first card on file adds: to the write of the profile, and writes of its own. */
 export interface TrialDecision {
@@ -54,18 +48,19 @@ export async function decideTrial(
   fingerprint: string | undefined,
   isRetry: boolean,
 ): Promise<TrialDecision | undefined> {
-  if (fingerprint === undefined || !deps.paymentScope.livemode) return undefined
+  if (fingerprint === undefined) return undefined
   const card = fingerprintDigest(fingerprint)
+  const { livemode } = deps.paymentScope
   const keep = {
     set: [],
     remove: [expr`#trialUnits`],
     if: [expr`attribute_exists(#trialUnits)`],
-    writes: [trialClaim(card, deps.clock.nowMs())],
+    writes: livemode ? [trialClaim(card, deps.clock.nowMs())] : [],
   }
   if (!isRetry) return keep
   const account = await readOperated(deps, accountId)
   if (account?.trialUnits === undefined) return undefined
-  return (await hadTrial(deps, card)) ? takeTrial(deps, account) : keep
+  return livemode && (await hadTrial(deps, card)) ? takeTrial(deps, account) : keep
 }
 
 /** Takes back what is left of the trial. The counter moves in the same transaction, so no unit is spent meanwhile. */

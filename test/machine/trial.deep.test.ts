@@ -157,6 +157,27 @@ describe('one trial for each card', () => {
     expect([await unitsOf(second.accountId), await unitsOf(other)]).toEqual([0, 100])
   })
 
+  test('a first card costs one write more in live mode than in test mode, and one that takes a trial back a second try', async () => {
+    const number = '4000000000005126'
+    const costOf = async (through: Ports) => {
+      const id = await confirmed()
+      app.resetCalls()
+      await prove(id, number, through)
+      const { dynamodb, readUnits, writeUnits } = app.calls()
+      return { ...dynamodb, readUnits, writeUnits }
+    }
+    const inTest = await costOf(ports)
+    const kept = await costOf(live)
+    const calls = { Query: 2, GetItem: 2, TransactWriteItems: 4, DeleteItem: 1 }
+    expect(inTest).toEqual({ ...calls, readUnits: 4, writeUnits: 42 })
+    expect(kept).toEqual({ ...inTest, writeUnits: inTest.writeUnits + 2 })
+    // Refused, then two reads that find the trial, its mark and its ledger, and what takes the trial back.
+    expect(await costOf(live)).toEqual({
+      ...kept,
+      ...{ TransactWriteItems: 5, Query: 5, GetItem: 4, readUnits: 9, writeUnits: 67 },
+    })
+  })
+
   test('in test mode, where everybody has the same cards, no card decides', async () => {
     const people = [await confirmed(), await confirmed()]
     for (const id of people) await prove(id, '5555555555554444', ports)
