@@ -36,14 +36,15 @@ test.each(['sign-in', 'overview'])('the portal shows the page %s after at most 4
   expect(weight(['index.html', ...first])).toBeLessThan(40 * 1024)
 })
 
-test('everything of the console together has at most 80 KB, compressed', () => {
+test('everything of the console together has at most 84 KB, compressed', () => {
   const all = Object.keys(pages.outputs).filter((path) => /\.(js|css)$/.test(path))
   const portal = loadedBy(`${PORTAL}/main.tsx`)
   const own = all.filter((path) => {
     const inputs = Object.keys(pages.outputs[path]?.inputs ?? {})
     return portal.has(path) || inputs.some((input) => input.startsWith('functions/pages/console/'))
   })
-  expect(weight(own)).toBeLessThan(80 * 1024)
+  // A page with its texts in two languages takes 3 KB. A browser loads one language, and a page once it is opened.
+  expect(weight(own)).toBeLessThan(84 * 1024)
 })
 
 describe('the reference', () => {

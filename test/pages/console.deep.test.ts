@@ -368,6 +368,10 @@ test('the role decides what is shown, and an account that is no operator is told
   await page.getByRole('region', { name: 'Timeline' }).first().waitFor()
   for (const name of ['Suspend', 'Give units', 'Erase now', 'Export'])
     expect(await button(page, name).count()).toBe(0)
+  await page.goto(paths.blocks)
+  await page.getByRole('heading', { name: 'Mail domains' }).waitFor()
+  await page.getByText('No card is blocked.').waitFor()
+  for (const name of ['Block a card', 'Set a rule']) expect(await button(page, name).count()).toBe(0)
 
   const other = await stack.open()
   const seed = await withAuthenticator(await customer('nobody'))
@@ -380,7 +384,7 @@ test('the role decides what is shown, and an account that is no operator is told
   await other.getByText('Your account is no operator').waitFor()
 })
 
-test('plans are compared and put on sale, coupons made and stopped, events tested and replayed, operators added', async () => {
+test('plans are compared and put on sale, coupons made and stopped, cards and domains blocked, events tested and replayed, operators added', async () => {
   const page = await stack.open()
   await signIn(page, 'grace', seeds.admin)
   const go = (name: string) =>
@@ -412,6 +416,44 @@ test('plans are compared and put on sale, coupons made and stopped, events teste
     done: /LAUNCH is stopped/,
     changes: /State live stopped/,
   })
+
+  await go('Blocks')
+  await page.getByText('No card is blocked.').waitFor()
+  await page.getByText('No domain has a rule').waitFor()
+  const blockCard = (card: string) =>
+    act(page, 'Block a card', {
+      fields: (open) => open.getByLabel('Card').fill(card),
+      says: /Nothing more is charged to it in any account/,
+      done: /The card [\w-]{24} is blocked/,
+    })
+  await blockCard('a1B2c3D4e5F6g7H8')
+  await page.getByRole('row', { name: /an operator/ }).waitFor()
+  await act(page, /^Unblock: /, {
+    submit: 'Unblock',
+    says: /Every account can buy with it again\.$/,
+    done: /Every account can buy with the card [\w-]{24} again/,
+  })
+  await page.getByText('No card is blocked.').waitFor()
+  await blockCard('a1B2c3D4e5F6g7H8')
+  const ruleDomain = (domain: string, rule: 'refused' | 'let in') =>
+    act(page, 'Set a rule', {
+      fields: async (open) => {
+        await open.getByLabel('Domain').fill(domain)
+        await open.getByLabel('Rule').selectOption({ label: rule })
+      },
+      says: new RegExp(rule === 'refused' ? `register with an address of ${domain}` : `${domain} are let in`),
+      done: new RegExp(`New addresses of ${domain} are ${rule}`),
+    })
+  await ruleDomain('spam.example', 'refused')
+  await ruleDomain('mailinator.com', 'let in')
+  await act(page, 'Remove: mailinator.com', { submit: 'Remove', done: /has no rule any more/ })
+  await button(page, 'Remove: mailinator.com').waitFor({ state: 'detached' })
+  await button(page, 'Set a rule').click()
+  await dialog(page).getByLabel('Domain').fill('no domain')
+  await dialog(page).getByLabel('Reason').fill('Ticket 4711')
+  await dialog(page).getByRole('button', { name: 'Set a rule', exact: true }).click()
+  await dialog(page).getByText('must be a domain').waitFor()
+  await dialog(page).getByRole('button', { name: 'Cancel', exact: true }).click()
 
   await go('Events')
   await act(page, 'Add an endpoint', {
@@ -522,7 +564,16 @@ describe('every page', () => {
   test('says so when the API does not answer, and goes on when it does again', async () => {
     const page = await stack.open()
     await signIn(page, 'grace', seeds.admin)
-    for (const name of ['accounts', 'totals', 'plans', 'coupons', 'events', 'audit', 'operators'] as const) {
+    for (const name of [
+      'accounts',
+      'totals',
+      'plans',
+      'coupons',
+      'blocks',
+      'events',
+      'audit',
+      'operators',
+    ] as const) {
       await page.route('**/console/read/**', (route) => route.abort())
       await page.locator(`#side a[href="${paths[name]}"]`).click()
       await page.getByRole('alert').filter({ hasText: 'No connection' }).first().waitFor()

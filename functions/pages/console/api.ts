@@ -5,6 +5,7 @@ import { cursorOf } from '../../client/listing.ts'
 import type { access } from '../../ops/rows/access.ts'
 import type { adminKeys } from '../../ops/rows/admin-keys.ts'
 import type { audit } from '../../ops/rows/audit.ts'
+import type { blocks } from '../../ops/rows/blocks.ts'
 import type { eventEndpoints } from '../../ops/rows/event-endpoints.ts'
 import type { money } from '../../ops/rows/money.ts'
 import type { operators } from '../../ops/rows/operators.ts'
@@ -18,6 +19,7 @@ import { withToken } from './session.ts'
 type Rows = typeof access &
   typeof adminKeys &
   typeof audit &
+  typeof blocks &
   typeof eventEndpoints &
   typeof money &
   typeof operators &
@@ -60,6 +62,11 @@ const routes = {
   listCoupons: 'GET /ops/read/coupons',
   addCoupon: 'POST /ops/admin/coupons',
   stopCoupon: 'POST /ops/admin/coupons/{code}/stop',
+  listBlockedCards: 'GET /ops/read/blocked-cards',
+  blockCard: 'POST /ops/admin/blocked-cards',
+  unblockCard: 'POST /ops/admin/blocked-cards/unblock',
+  listMailDomains: 'GET /ops/read/mail-domains',
+  ruleMailDomain: 'POST /ops/admin/mail-domains',
   listEventEndpoints: 'GET /ops/read/endpoints',
   addEventEndpoint: 'POST /ops/admin/endpoints',
   changeEventEndpoint: 'PUT /ops/admin/endpoints/{id}',

@@ -25,6 +25,7 @@ const listed = {
   totals: page(() => import('./pages/totals.tsx')),
   plans: page(() => import('./pages/plans.tsx')),
   coupons: page(() => import('./pages/coupons.tsx')),
+  blocks: page(() => import('./pages/blocks.tsx')),
   events: page(() => import('./pages/events.tsx')),
   audit: page(() => import('./pages/audit.tsx')),
   operators: page(() => import('./pages/operators.tsx')),

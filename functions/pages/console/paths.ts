@@ -9,6 +9,7 @@ export const paths = {
   totals: '/console/totals',
   plans: '/console/plans',
   coupons: '/console/coupons',
+  blocks: '/console/blocks',
   events: '/console/events',
   deliveries: '/console/deliveries',
   audit: '/console/audit',

@@ -83,6 +83,7 @@ export const de: typeof en = {
     totals: 'Summen',
     plans: 'Pakete',
     coupons: 'Gutscheine',
+    blocks: 'Sperren',
     events: 'Ereignisse',
     audit: 'Protokoll',
     operators: 'Operatoren',
@@ -549,6 +550,55 @@ export const de: typeof en = {
       says: (code, used) =>
         `${code} wird für immer gestoppt. Er wurde ${numberText(used)}-mal eingelöst; begonnene Käufe gehen weiter.`,
       done: (code) => `${code} ist gestoppt.`,
+    },
+  },
+  blocks: {
+    lead: 'Was in jedem Konto abgelehnt wird, wer immer es versucht.',
+    card: 'Karte',
+    cardHint:
+      'Der Fingerprint aus dem Stripe-Dashboard, oder ein Konto und seine Karte, etwa 6560c21b7fe9123a5d4a0001/pm_1',
+    why: 'Grund',
+    byOperator: 'ein Operator',
+    whyOf: { card_disputed: 'als Betrug bestritten', fraud_warning: 'Warnung der Bank' },
+    accounts: 'Gemeldet in',
+    since: 'Seit',
+    domain: 'Domain',
+    rule: 'Regel',
+    ruleOf: { block: 'abgelehnt', allow: 'zugelassen' },
+    cards: 'Gesperrte Karten',
+    cardsLead:
+      'Mit ihnen kann nichts gekauft werden. Betrugsmeldungen sperren eine Karte von selbst, und Sie können es. Schulden, deretwegen eine Karte nichts kauft, stehen hier nicht.',
+    noCards: 'Keine Karte ist gesperrt.',
+    domains: 'Mail-Domains',
+    domainsLead:
+      'Eine Regel gilt für neue Adressen der Domain und derer darunter. Ohne Regel werden Wegwerf-Domains abgelehnt.',
+    noDomains: 'Keine Domain hat eine Regel: Nur Wegwerf-Domains werden abgelehnt.',
+    blockCard: {
+      title: 'Karte sperren',
+      says: 'In keinem Konto wird sie mehr belastet, Verlängerungen mit ihr pausieren, und niemand kann sie hinzufügen, bis Sie die Sperre aufheben.',
+      done: (card) => `Die Karte ${card} ist gesperrt.`,
+    },
+    unblockCard: {
+      title: 'Sperre aufheben',
+      verb: 'Entsperren',
+      says: (reports, owing) =>
+        `Jedes Konto kann wieder mit ihr kaufen.${reports > 0 ? ` ${reports === 1 ? 'Eine Betrugsmeldung wird' : `${numberText(reports)} Betrugsmeldungen werden`} für immer zurückgenommen.` : ''}${owing > 0 ? ` Schulden von ${owing === 1 ? 'einem Konto' : `${numberText(owing)} Konten`} stehen nicht mehr im Weg; wer schuldet, schuldet weiter.` : ''}`,
+      done: (card) => `Jedes Konto kann wieder mit der Karte ${card} kaufen.`,
+    },
+    ruleDomain: {
+      title: 'Regel setzen',
+      says: (domain, lets) =>
+        lets
+          ? `Neue Adressen von ${or(domain, 'der Domain')} werden zugelassen, auch wenn es eine Wegwerf-Domain ist.`
+          : `Niemand kann sich mit einer Adresse von ${or(domain, 'der Domain')} registrieren oder zu einer wechseln. Konten, die eine haben, gehen weiter.`,
+      done: (domain, rule) => `Neue Adressen von ${domain} werden ${rule}.`,
+    },
+    unruleDomain: {
+      title: 'Regel entfernen',
+      verb: 'Entfernen',
+      says: (domain) =>
+        `Dann gilt eine Regel für eine Domain über ${domain}, sonst die Liste der Wegwerf-Domains.`,
+      done: (domain) => `${domain} hat keine Regel mehr.`,
     },
   },
   events: {

@@ -69,6 +69,7 @@ export const en = {
     totals: 'Totals',
     plans: 'Plans',
     coupons: 'Coupons',
+    blocks: 'Blocks',
     events: 'Events',
     audit: 'Audit log',
     operators: 'Operators',
@@ -538,6 +539,55 @@ export const en = {
       says: (code: string, used: number) =>
         `${code} is stopped for good. It was redeemed ${plural(used, 'time', 'times')}; purchases that have begun with it go on.`,
       done: (code: string) => `${code} is stopped.`,
+    },
+  },
+  blocks: {
+    lead: 'What is refused in every account, whoever tries it.',
+    card: 'Card',
+    cardHint:
+      'The fingerprint that the Stripe Dashboard shows, or an account and its card, such as 6560c21b7fe9123a5d4a0001/pm_1',
+    why: 'Why',
+    byOperator: 'an operator',
+    whyOf: looks({ card_disputed: 'disputed as fraud', fraud_warning: 'warning of the bank' }),
+    accounts: 'Reported in',
+    since: 'Since',
+    domain: 'Domain',
+    rule: 'Rule',
+    ruleOf: { block: 'refused', allow: 'let in' },
+    cards: 'Blocked cards',
+    cardsLead:
+      'Nothing can be bought with them. Reports of fraud block a card by themselves, and you can. Debts that keep a card from buying are not listed.',
+    noCards: 'No card is blocked.',
+    domains: 'Mail domains',
+    domainsLead:
+      'A rule counts for new addresses of the domain and of those below it. Without a rule, disposable domains are refused.',
+    noDomains: 'No domain has a rule: only disposable ones are refused.',
+    blockCard: {
+      title: 'Block a card',
+      says: 'Nothing more is charged to it in any account, renewals with it pause, and nobody can add it, until you unblock it.',
+      done: (card: string) => `The card ${card} is blocked.`,
+    },
+    unblockCard: {
+      title: 'Unblock a card',
+      verb: 'Unblock',
+      says: (reports: number, owing: number) =>
+        `Every account can buy with it again.${reports > 0 ? ` ${plural(reports, 'report', 'reports')} of fraud ${reports === 1 ? 'is' : 'are'} withdrawn for good.` : ''}${owing > 0 ? ` Debts of ${plural(owing, 'account', 'accounts')} no longer stand in the way; whoever owes still owes.` : ''}`,
+      done: (card: string) => `Every account can buy with the card ${card} again.`,
+    },
+    ruleDomain: {
+      title: 'Set a rule',
+      says: (domain: string | undefined, lets: boolean) =>
+        lets
+          ? `New addresses of ${or(domain, 'the domain')} are let in, even if it is a disposable one.`
+          : `Nobody can register with an address of ${or(domain, 'the domain')} or change to one. Accounts that have one keep working.`,
+      done: (domain: string, rule: string) => `New addresses of ${domain} are ${rule}.`,
+    },
+    unruleDomain: {
+      title: 'Remove a rule',
+      verb: 'Remove',
+      says: (domain: string) =>
+        `A rule for a domain above ${domain} counts then, or else the list of disposable domains.`,
+      done: (domain: string) => `${domain} has no rule any more.`,
     },
   },
   events: {
