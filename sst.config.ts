@@ -27,14 +27,15 @@ export default $config({
     }
     const base = { data, settings, prefix: `${$app.name}-${settings.stage}` }
     const stores = createStores(base)
-    const rootSecret = new sst.Secret('RootSecret').value
-    const pool = createUserPool(base, rootSecret)
+    const secrets = { rootSecret: new sst.Secret('RootSecret').value, settingsKey: stores.settingsKey }
+    const pool = createUserPool(base, secrets)
     const mail = createMail(base)
     const deadLetters = createDeadLetters(base)
     const bus = new sst.aws.Bus('Events')
-    const edgeSecret = settings.site && rootSecret.apply(data.edgeSecretOf)
+    const edgeSecret = settings.site && secrets.rootSecret.apply(data.edgeSecretOf)
     const deployment: Deployment = {
       ...base,
+      ...secrets,
       arns: {
         table: [stores.table.arn],
         dueIndex: [$interpolate`${stores.table.arn}/index/${data.DUE_INDEX}`],
@@ -60,7 +61,6 @@ export default $config({
         KMS_KEY_ID: stores.secretsKey.arn,
         RENEWAL_FUNCTION: `${base.prefix}-${data.renewalFunction}`,
         EVENT_BUS: bus.name,
-        ROOT_SECRET: rootSecret,
         ...(edgeSecret && { EDGE_SECRET: edgeSecret }),
         ...(settings.challengeKey !== undefined && {
           TURNSTILE_SITE_KEY: settings.challengeKey,
@@ -106,6 +106,7 @@ async function load() {
     ...(await import('./functions/deploy/attack.ts')),
     ...(await import('./functions/deploy/permissions.ts')),
     ...(await import('./functions/deploy/settings.ts')),
+    ...(await import('./functions/deploy/root-secret.ts')),
     ...(await import('./functions/deploy/site.ts')),
     ...(await import('./functions/deploy/bundle.ts')),
     ...(await import('./core/table/definition.ts')),
@@ -129,10 +130,17 @@ interface Base {
   prefix: string
 }
 
-interface Deployment extends Base {
+interface Secrets {
+  /** From which each function gets the keys for its purposes, and nothing else. */
+  rootSecret: $util.Output<string>
+  /** Encrypts what functions have in their environment. */
+  settingsKey: aws.kms.Key
+}
+
+interface Deployment extends Base, Secrets {
   arns: Record<Grant['on'][number], $util.Input<string>[]>
   /** The secret of the distribution is there if the distribution is, and the keys of Turnstile if it is in use. */
-  values: Record<Setting, $util.Input<string>> &
+  values: Record<Exclude<Setting, 'KEYRING'>, $util.Input<string>> &
     Partial<Record<'EDGE_SECRET' | (typeof CHALLENGE)[number], $util.Input<string>>>
 }
 
@@ -154,7 +162,7 @@ const NODE = 'nodejs24.x'
 const kept = ({ production }: Settings) => ({ protect: production, retainOnDelete: production })
 
 function createStores({ data, settings, prefix }: Base) {
-  const key = (name: string, description: string) =>
+  const key = (name: string, description: string, options: $util.CustomResourceOptions = kept(settings)) =>
     new aws.kms.Key(
       name,
       {
@@ -162,7 +170,7 @@ function createStores({ data, settings, prefix }: Base) {
         enableKeyRotation: true,
         deletionWindowInDays: settings.production ? 30 : 7,
       },
-      kept(settings),
+      options,
     )
   const tableKey = key('TableKey', 'the table')
   const { attributes, primary, indexes, ttlAttribute } = data.tableDefinition
@@ -185,17 +193,23 @@ function createStores({ data, settings, prefix }: Base) {
     },
     kept(settings),
   )
-  return { table, tableKey, secretsKey: key('SecretsKey', 'seeds of second factors') }
+  return {
+    table,
+    tableKey,
+    secretsKey: key('SecretsKey', 'seeds of second factors'),
+    // Whoever may read functions but not use this key does not see their settings.
+    settingsKey: key('SettingsKey', 'settings of functions', {}),
+  }
 }
 
 /**
  * The user pool stores passwords and nothing else: no sign-up, no hosted pages, no OAuth, no attribute in
  * use.
  */
-function createUserPool(base: Base, rootSecret: $util.Output<string>) {
+function createUserPool(base: Base, secrets: Secrets) {
   const { data, settings, prefix } = base
-  // The pool's own triggers exist before the pool. They need no ARN, and at most the root secret.
-  const early: Deployment = { ...base, arns: {} as never, values: { ROOT_SECRET: rootSecret } as never }
+  // The pool's own triggers exist before the pool. They need no ARN, and at most keys of the root secret.
+  const early: Deployment = { ...base, ...secrets, arns: {} as never, values: {} as never }
   const preToken = createFunction(early, data.preToken)
   const customAuth = createFunction(early, data.customAuth)
   const pool = new aws.cognito.UserPool(
@@ -308,7 +322,7 @@ function createDeadLetters({ prefix }: Base) {
  * removed.
  */
 function createFunction(deployment: Deployment, deployed: Deployed): Lambda {
-  const { data, settings, prefix, arns, values } = deployment
+  const { data, settings, prefix, arns, values, settingsKey } = deployment
   const name = `${prefix}-${deployed.name}`
   const id = data.pascal(deployed.name)
   const { bundle, handler } = data.bundleOf(deployed)
@@ -328,7 +342,12 @@ function createFunction(deployment: Deployment, deployed: Deployed): Lambda {
     timeout: `${deployed.timeoutSeconds} seconds`,
     logging: { logGroup: log.name, format: 'json' },
     environment: Object.fromEntries([
-      ...data.environmentOf(deployed).map((setting) => [setting, values[setting]]),
+      ...data
+        .environmentOf(deployed)
+        .map((setting) => [
+          setting,
+          setting === 'KEYRING' ? keyringOf(deployment, deployed) : values[setting],
+        ]),
       ...(values.EDGE_SECRET && data.seesCallers(deployed) ? [['EDGE_SECRET', values.EDGE_SECRET]] : []),
       ...(values.TURNSTILE_SITE_KEY && data.asksForAnswers(deployed)
         ? CHALLENGE.map((name) => [name, values[name]])
@@ -341,6 +360,7 @@ function createFunction(deployment: Deployment, deployed: Deployed): Lambda {
     ...(deployed.reserved !== undefined && { concurrency: { reserved: deployed.reserved } }),
     ...(background && { retries: 2 }),
     transform: {
+      function: { kmsKeyArn: settingsKey.arn },
       role: {
         // By default SST 4.17 lets the whole account assume the role, for `sst dev`.
         assumeRolePolicy: aws.iam.assumeRolePolicyForPrincipal({ Service: 'lambda.amazonaws.com' }),
@@ -356,6 +376,10 @@ function createFunction(deployment: Deployment, deployed: Deployed): Lambda {
   })
   return { fn, log }
 }
+
+/** The keys of the root secret for what the function's code does with them. */
+const keyringOf = ({ data, rootSecret }: Deployment, deployed: Deployed) =>
+  rootSecret.apply((text) => data.keysTextOf(text, data.purposesOf(deployed)))
 
 /** The ARN of a function that need not exist yet, by its name. */
 const arnOfFunction = (name: string) =>

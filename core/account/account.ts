@@ -174,10 +174,8 @@ export const profileSchema = z.object({
   twofaTriedAtMs: z.number(),
   /** The default application key, sealed by the keyring for this account. */
   defaultKey: z.string(),
-  /** SHA-256 of the default key, base64url: it names the item that leads from the key to the account. */
-  defaultKeyDigest: z.string(),
-  /** What is shown of the default key where it is not shown in plain text. */
-  defaultKeyEnds: z.object({ prefix: z.string(), last4: z.string() }),
+  /** The hash of the default key, base64url. It names the item that leads from the key to the account. */
+  keyHash: z.string(),
   defaultKeyAtMs: z.number(),
   /** Number of live keys, the default key included, and the next free slot. No slot is used twice. */
   keyCount: z.number(),

@@ -32,7 +32,7 @@ export async function confirmEmail(deps: Deps<'table' | 'keyring'>, typed: strin
 }
 
 async function confirmOnce(deps: Deps<'table' | 'keyring'>, typed: string, tries: number): Promise<void> {
-  const code = await checkCode(deps, PURPOSES, typed)
+  const code = await checkCode(deps, CODES, typed)
   if (code.isDone) return requireOwner(deps, code)
   const use: Write = {
     update: code.key,
@@ -43,7 +43,7 @@ async function confirmOnce(deps: Deps<'table' | 'keyring'>, typed: string, tries
   const writes = isFirst ? await confirmFirst(deps, code, tries) : await confirmChange(deps, code)
   if (writes && (await isWritten(deps, code, [...writes, use]))) return
   // A concurrent copy of this request may have been first.
-  const now = await checkCode(deps, PURPOSES, typed)
+  const now = await checkCode(deps, CODES, typed)
   if (!now.isDone) throw new DomainError('invalid_code')
 }
 
@@ -67,7 +67,7 @@ async function isWritten(deps: Deps<'table'>, { purpose }: CheckedCode, writes: 
   }
 }
 
-const PURPOSES = ['confirm-email', 'change-email'] as const
+const CODES = ['confirm-email', 'change-email'] as const
 
 /** @throws DomainError `invalid_code` without an account, `account_deactivated`, `account_suspended` */
 async function requireOwner(deps: Deps<'table'>, { accountId }: CheckedCode): Promise<void> {

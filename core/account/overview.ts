@@ -1,5 +1,5 @@
 import { openRecovery } from '../credentials/recovery-state.ts'
-import { readDefaultKey } from '../keys/default-key.ts'
+import { defaultKeyEnds, readDefaultKey } from '../keys/default-key.ts'
 import { isUndeliverable } from '../notifications/undeliverable.ts'
 import { heldBundle } from '../plans/held.ts'
 import type { Deps } from '../ports.ts'
@@ -23,8 +23,8 @@ export interface AccountOverview {
   /** When a recovery of lost two-factor codes can be finished, epoch ms; undefined if none is open. */
   recoveryFinishesAtMs: number | undefined
   /**
-   * The default application key: in plain text for a recent session, else by its first and last characters. So it is, too,
-   * if the root secret is lost with which the key was sealed: the key works, and a new one can be made.
+   * The default application key: in plain text for a recent session, else by its first and last characters; by neither if
+   * the root secret is lost with which it was sealed: the key works, and a new one can be made.
    */
   defaultKey: string
   /** Units left, those used in all, and those of open reservations. */
@@ -61,7 +61,7 @@ export const describeAccount = (
   recoveryFinishesAtMs: openRecovery(account, deps.clock.nowMs())?.finishesAtMs,
   defaultKey:
     (showsKey && account.emailVerified ? readDefaultKey(deps, account) : undefined) ??
-    maskedKey(account.defaultKeyEnds),
+    maskedKey(defaultKeyEnds(deps, account)),
   usage: {
     left: account.quota?.left ?? 0,
     used: account.quota?.used ?? 0,
@@ -78,7 +78,7 @@ export const describeAccount = (
  * Enough of a key to recognise it, and nothing to use it with. It is ASCII, so that a client that sends it as a key
  * learns that it is none.
  */
-const maskedKey = ({ prefix, last4 }: Profile['defaultKeyEnds']): string => `${prefix}...${last4}`
+const maskedKey = ({ prefix, last4 }: ReturnType<typeof defaultKeyEnds>): string => `${prefix}...${last4}`
 
 function bundleHeld(account: Account): AccountOverview['bundle'] {
   const { bundle: name, quota } = account

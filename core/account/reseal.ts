@@ -50,8 +50,8 @@ export interface Resealed {
   lost: number
   /** Accounts that failed in this run; the next one begins before them. */
   failed: number
-  /** From when on the other secret may be removed, ISO 8601; absent as long as accounts are left. */
-  oldSecretMayGo?: string
+  /** From when on the other secret may be removed, epoch ms; undefined as long as accounts are left. */
+  oldMayGoMs: number | undefined
 }
 
 /**
@@ -77,10 +77,12 @@ export async function resealAccounts(deps: ResealDeps, run: Run): Promise<Reseal
     }
   }
   const { resealed, lost, list, sinceMs } = progress
-  const done = { resealed, lost, failed }
-  return list < LISTS.length
-    ? done
-    : { ...done, oldSecretMayGo: new Date(sinceMs + DEPLOYING_MS + LONGEST_MS).toISOString() }
+  return {
+    resealed,
+    lost,
+    failed,
+    oldMayGoMs: list < LISTS.length ? undefined : sinceMs + DEPLOYING_MS + LONGEST_MS,
+  }
 }
 
 /** One page of a list. @returns how many accounts failed; then the page is read again. */

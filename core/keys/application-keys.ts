@@ -13,7 +13,13 @@ import { keys, REVOKED_KEY_KEPT_MS, ttlAt } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
 import { DAY_MS, MINUTE_MS } from '../time.ts'
 import { earlierAnswer, type NamedRequest, namedRequest, storeAnswer } from './answers.ts'
-import { defaultKeyHash, defaultKeyLookup, defaultKeySet, newDefaultKey } from './default-key.ts'
+import {
+  defaultKeyEnds,
+  defaultKeyHash,
+  defaultKeyLookup,
+  defaultKeySet,
+  newDefaultKey,
+} from './default-key.ts'
 import { DEFAULT_KEY_ID, keyEnds, keyHash, keyIdOf, LAST_KEY_SLOT, newKeyText } from './key-text.ts'
 import { changedSettings, type KeySettings, keyStamp, type SettingsChange } from './settings.ts'
 import { findStoredKey, graceEnds, KEY_ID, keyItem, type StoredKey, storedKeys } from './stored-keys.ts'
@@ -79,7 +85,7 @@ export function ownedKey(deps: Deps, stored: StoredKey): OwnedKey {
 /** One live key. @throws DomainError `not_found` */
 export async function readKey(deps: KeyDeps, account: Account, keyId: string): Promise<OwnedKey> {
   const kept = await findStoredKey(deps, account.id, keyId)
-  const found = kept ?? (keyId === DEFAULT_KEY_ID ? plainDefaultKey(account) : undefined)
+  const found = kept ?? (keyId === DEFAULT_KEY_ID ? plainDefaultKey(deps, account) : undefined)
   if (!found) throw new DomainError('not_found')
   return ownedKey(deps, found)
 }
@@ -87,17 +93,17 @@ export async function readKey(deps: KeyDeps, account: Account, keyId: string): P
 /** All live keys, the default key first, the others in the order of their creation. */
 export async function listKeys(deps: KeyDeps, account: Account): Promise<ListedKey[]> {
   const [kept, lastUsed] = await Promise.all([storedKeys(deps, account.id), readLastUse(deps, account.id)])
-  const first = kept.find(({ id }) => id === DEFAULT_KEY_ID) ?? plainDefaultKey(account)
+  const first = kept.find(({ id }) => id === DEFAULT_KEY_ID) ?? plainDefaultKey(deps, account)
   const further = kept.filter(({ id }) => id !== DEFAULT_KEY_ID).sort((a, b) => a.slot - b.slot)
   return [first, ...further].map((key) => ({ ...ownedKey(deps, key), lastUsedDayMs: lastUsed[key.slot] }))
 }
 
 /** The item that the default key would have, of an account where it has none. */
-export const plainDefaultKey = (account: Account): StoredKey => ({
+export const plainDefaultKey = (deps: KeyDeps, account: Account): StoredKey => ({
   id: DEFAULT_KEY_ID,
   name: DEFAULT_KEY_ID,
   slot: DEFAULT_KEY_SLOT,
-  ...account.defaultKeyEnds,
+  ...defaultKeyEnds(deps, account),
   createdAtMs: account.defaultKeyAtMs,
   hash: defaultKeyHash(account),
 })
@@ -218,7 +224,7 @@ function rotateDefault(
 ): KeyChange {
   const fresh = newDefaultKey(deps, account.id)
   const createdAtMs = deps.clock.nowMs()
-  const old = kept ?? plainDefaultKey(account)
+  const old = kept ?? plainDefaultKey(deps, account)
   const lookup = defaultKeyLookup(account)
   const grace = graceOf(deps, old, untilMs).previous
   const previous = grace && { ...grace, lookup }

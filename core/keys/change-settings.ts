@@ -29,7 +29,7 @@ export function changeKeySettings(
 ): Promise<OwnedKey> {
   return changeSession(deps, caller, async ({ account }) => {
     const kept = await findStoredKey(deps, account.id, keyId)
-    const old = kept ?? (keyId === DEFAULT_KEY_ID ? plainDefaultKey(account) : undefined)
+    const old = kept ?? (keyId === DEFAULT_KEY_ID ? plainDefaultKey(deps, account) : undefined)
     if (!old) throw new DomainError('not_found')
     const wanted = typeof change === 'function' ? change(old.settings ?? {}) : change
     const next = changedKey(deps, old, wanted)

@@ -2,7 +2,7 @@ import type { Deps } from '../ports.ts'
 import { cacheEntry } from '../quota/container-cache.ts'
 import type { Key } from '../table/keys.ts'
 import type { Item, Table } from '../table/table.ts'
-import { type CredentialText, credentialHash, isCredential } from './credential-text.ts'
+import { type CredentialText, credentialCheck, credentialHash } from './credential-text.ts'
 
 /** How long a container remembers what it has read about a credential. A revocation takes effect within this time. */
 export const REMEMBERED_MS = 30_000
@@ -34,6 +34,9 @@ export function credentialFinder<T>(
   /** By the credential's hash; one map per table connection, so that connections do not share it. */
   const reads = new WeakMap<Table, Map<string, Read<T>>>()
 
+  const read = (deps: Deps<'table'>, hash: string): Promise<T | undefined> =>
+    deps.table.get(keyOf(hash)).then((item) => item && parse(item))
+
   function readOnce(deps: Deps<'table'>, hash: string): Promise<T | undefined> {
     const known = reads.get(deps.table) ?? new Map<string, Read<T>>()
     reads.set(deps.table, known)
@@ -41,14 +44,19 @@ export function credentialFinder<T>(
     const last = known.get(hash)
     // A clock that is set back must not prolong what is remembered.
     if (last && nowMs >= last.sinceMs && nowMs < last.sinceMs + REMEMBERED_MS) return last.owner
-    const owner = deps.table.get(keyOf(hash)).then((item) => item && parse(item))
-    const read = { sinceMs: nowMs, owner }
-    cacheEntry(known, hash, read, REMEMBERED)
+    const owner = read(deps, hash)
+    const entry = { sinceMs: nowMs, owner }
+    cacheEntry(known, hash, entry, REMEMBERED)
     // A failure is not remembered. A later read may have taken the place of this one.
-    owner.catch(() => known.get(hash) === read && known.delete(hash))
+    owner.catch(() => known.get(hash) === entry && known.delete(hash))
     return owner
   }
 
-  return async (deps, credential) =>
-    isCredential(deps, kind, credential) ? readOnce(deps, credentialHash(kind, credential)) : undefined
+  return async (deps, credential) => {
+    const check = credentialCheck(deps, kind, credential)
+    if (check === 'wrong') return undefined
+    const hash = credentialHash(kind, credential)
+    // What may be made up is not remembered, because it would push out what is real.
+    return check === 'right' ? readOnce(deps, hash) : read(deps, hash)
+  }
 }

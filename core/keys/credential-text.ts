@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Deps } from '../ports.ts'
-import { isChecked, withCheck } from './text-check.ts'
+import { type Checked, checkOf, withCheck } from './text-check.ts'
 
 /**
  * The text of a credential that a program of the company has: `<prefix>_<secret>_<check>`, where the secret is 256 random
@@ -16,7 +16,7 @@ export interface CredentialText {
   purpose: string
 }
 
-/** Whether a text is meant as a credential of a kind. Whether it is one, `isCredential` says. */
+/** Whether a text is meant as a credential of a kind. Whether it is one, `credentialCheck` says. */
 export const looksLike = ({ prefix }: CredentialText, text: string): boolean => text.startsWith(`${prefix}_`)
 
 const CHECK = 'mac:credential-check'
@@ -25,11 +25,11 @@ export const newCredential = (deps: Deps<'keyring'>, { prefix }: CredentialText)
   withCheck(deps, CHECK, `${prefix}_${deps.ids.hex(32)}_`)
 
 /** Whether Bursar has made the credential, as far as its text tells. Calls nothing. */
-export const isCredential = (
+export const credentialCheck = (
   deps: Deps<'keyring'>,
   { prefix }: CredentialText,
   credential: string,
-): boolean => CREDENTIAL.exec(credential)?.[1] === prefix && isChecked(deps, CHECK, credential)
+): Checked => (CREDENTIAL.exec(credential)?.[1] === prefix ? checkOf(deps, CHECK, credential) : 'wrong')
 
 /** What is stored of a credential: a hash without a secret, because a credential has 256 random bits. */
 export const credentialHash = ({ purpose }: CredentialText, credential: string): string =>

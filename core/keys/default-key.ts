@@ -1,16 +1,17 @@
 import type { Profile } from '../account/account.ts'
 import { keyList } from '../account/listed.ts'
+import { bytesOfBase64url } from '../base64url.ts'
 import type { Deps } from '../ports.ts'
 import { resealed } from '../rotation.ts'
 import { type Expression, expr } from '../table/expression.ts'
 import { type Key, keys } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
-import { HASH_BYTES, keyDigest, keyEnds } from './key-text.ts'
+import { keyEnds, keyHash } from './key-text.ts'
 
 const PURPOSE = 'seal:default-key'
 
 /** What the profile has of its default key. */
-export type DefaultKeyParts = Pick<Profile, 'defaultKey' | 'defaultKeyDigest' | 'defaultKeyEnds'>
+export type DefaultKeyParts = Pick<Profile, 'defaultKey' | 'keyHash'>
 
 export interface NewDefaultKey {
   key: string
@@ -25,17 +26,16 @@ export interface NewDefaultKey {
 export function newDefaultKey(deps: Deps<'keyring'>, accountId: string): NewDefaultKey {
   const key = deps.ids.uuid()
   const { prefix, last4 } = keyEnds(key)
-  const parts = {
-    defaultKey: deps.keyring.seal(PURPOSE, accountId, key),
-    defaultKeyDigest: keyDigest(key).toString('base64url'),
-    defaultKeyEnds: { prefix, last4 },
-  }
+  const hash = keyHash(key)
   return {
     key,
-    parts,
-    hash: defaultKeyHash(parts),
+    parts: {
+      defaultKey: deps.keyring.seal(PURPOSE, accountId, packed(key)),
+      keyHash: hash.toString('base64url'),
+    },
+    hash,
     lookup: {
-      ...defaultKeyLookup(parts),
+      ...defaultKeyLookupOf(hash),
       accountId,
       // By which an operator finds the account.
       status: keyList(prefix, last4),
@@ -44,28 +44,41 @@ export function newDefaultKey(deps: Deps<'keyring'>, accountId: string): NewDefa
   }
 }
 
+/** A UUID in 22 characters, because each byte of a profile counts. */
+const packed = (key: string): string => Buffer.from(key.replaceAll('-', ''), 'hex').toString('base64url')
+
+const unpacked = (text: string): string =>
+  (bytesOfBase64url(text) ?? Buffer.alloc(0))
+    .toString('hex')
+    .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+
 /** The assignments with which a new default key takes the place of the one before. */
 export const defaultKeySet = ({ parts }: NewDefaultKey, nowMs: number): Expression =>
-  expr`#defaultKey = ${parts.defaultKey}, #defaultKeyDigest = ${parts.defaultKeyDigest}, #defaultKeyEnds = ${parts.defaultKeyEnds}, #defaultKeyAtMs = ${nowMs}`
+  expr`#defaultKey = ${parts.defaultKey}, #keyHash = ${parts.keyHash}, #defaultKeyAtMs = ${nowMs}`
 
 /**
  * The default key in plain text, for its owner only.
  * @returns undefined if the root secret is lost with which it was sealed; the key works all the same.
  */
-export const readDefaultKey = (deps: Deps<'keyring'>, profile: Profile): string | undefined =>
-  deps.keyring.open(PURPOSE, profile.id, profile.defaultKey)
+export function readDefaultKey(deps: Deps<'keyring'>, profile: Profile): string | undefined {
+  const text = deps.keyring.open(PURPOSE, profile.id, profile.defaultKey)
+  return text === undefined ? undefined : unpacked(text)
+}
+
+/** Enough of the default key to recognise it; nothing of a key that cannot be read. */
+export const defaultKeyEnds = (deps: Deps<'keyring'>, profile: Profile) =>
+  keyEnds(readDefaultKey(deps, profile) ?? '')
 
 /** The default key sealed with the root secret in use; undefined if it is, or cannot be read. */
 export const resealedDefaultKey = (deps: Deps<'keyring'>, profile: Profile): string | undefined =>
   resealed(deps, PURPOSE, profile.id, profile.defaultKey)
 
 /** The hash of an account's default key. */
-export const defaultKeyHash = ({ defaultKeyDigest }: Pick<Profile, 'defaultKeyDigest'>): Buffer =>
-  Buffer.from(defaultKeyDigest, 'base64url').subarray(0, HASH_BYTES)
+export const defaultKeyHash = (profile: Pick<Profile, 'keyHash'>): Buffer =>
+  bytesOfBase64url(profile.keyHash) ?? Buffer.alloc(0)
 
 /** The table's key of the look-up item of an account's default key. */
-export const defaultKeyLookup = ({ defaultKeyDigest }: Pick<Profile, 'defaultKeyDigest'>): Key =>
-  keys.defaultKey(defaultKeyDigest)
+export const defaultKeyLookup = (profile: Pick<Profile, 'keyHash'>): Key => keys.defaultKey(profile.keyHash)
 
-/** The table's key of the look-up item of a default key that a request brings. */
-export const defaultKeyLookupOf = (key: string): Key => keys.defaultKey(keyDigest(key).toString('base64url'))
+/** The table's key of the look-up item of the default key with this hash. */
+export const defaultKeyLookupOf = (hash: Buffer): Key => keys.defaultKey(hash.toString('base64url'))

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Deps } from '../ports.ts'
-import { isChecked, withCheck } from './text-check.ts'
+import { checkOf, withCheck } from './text-check.ts'
 
 /**
  * A further key as text: `bsr_<secret>_<slot>_<account>_<check>`, where the secret is 256 random bits in hex
@@ -27,7 +27,8 @@ export function readKeyText(
   key: string,
 ): { accountId: string; slot: number } | undefined {
   const [text, slot, accountId = ''] = KEY_TEXT.exec(key) ?? []
-  return text && isChecked(deps, PURPOSE, text) ? { accountId, slot: Number(slot) } : undefined
+  if (!text || checkOf(deps, PURPOSE, text) === 'wrong') return undefined
+  return { accountId, slot: Number(slot) }
 }
 
 /** What is shown of a key: enough to recognise it, and nothing to use it with. */
@@ -60,10 +61,7 @@ export const keyIdOf = (accountId: string, slot: number): string =>
  * What is stored of any key. A hash without a secret suffices, because a key has at least 122 random bits; so keys outlive
  * the root secret.
  */
-export const keyHash = (key: string): Buffer => keyDigest(key).subarray(0, HASH_BYTES)
-
-/** The whole digest of which `keyHash` is the beginning. */
-export const keyDigest = (key: string): Buffer => sha256('key-hash', key)
+export const keyHash = (key: string): Buffer => sha256('key-hash', key).subarray(0, HASH_BYTES)
 
 const sha256 = (purpose: string, text: string): Buffer =>
   createHash('sha256').update(`bursar:${purpose}:${text}`).digest()

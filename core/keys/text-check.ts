@@ -16,13 +16,17 @@ const VERSION_DIGITS = 4
 export const withCheck = (deps: Deps<'keyring'>, purpose: MacPurpose, text: string): string =>
   text + deps.keyring.versions[0] + checkDigits(deps.keyring.mac(purpose, text))
 
-/** Whether Bursar may have made the text: it has, or its version is not live. Calls nothing. */
-export function isChecked({ keyring }: Deps<'keyring'>, purpose: MacPurpose, text: string): boolean {
+/** `unknown` if the version is not live: then Bursar may have made the text. */
+export type Checked = 'right' | 'wrong' | 'unknown'
+
+/** Whether Bursar has made the text. Calls nothing. */
+export function checkOf({ keyring }: Deps<'keyring'>, purpose: MacPurpose, text: string): Checked {
   const check = text.slice(-CHECK_DIGITS)
-  if (!/^[0-9a-f]{16}$/.test(check)) return false
+  if (!/^[0-9a-f]{16}$/.test(check)) return 'wrong'
   const mac = keyring.macBy(check.slice(0, VERSION_DIGITS), purpose, text.slice(0, -CHECK_DIGITS))
-  if (!mac) return true
-  return timingSafeEqual(Buffer.from(checkDigits(mac)), Buffer.from(check.slice(VERSION_DIGITS)))
+  if (!mac) return 'unknown'
+  const isRight = timingSafeEqual(Buffer.from(checkDigits(mac)), Buffer.from(check.slice(VERSION_DIGITS)))
+  return isRight ? 'right' : 'wrong'
 }
 
 const checkDigits = (mac: Buffer): string => mac.toString('hex').slice(0, CHECK_DIGITS - VERSION_DIGITS)

@@ -1,6 +1,5 @@
 import { emailKey } from '../account/fields.ts'
 import type { Deps } from '../ports.ts'
-import { macTexts } from '../rotation.ts'
 
 /**
  * Names the mailbox behind an address, for limits alone: many providers ignore dots and what follows a plus. Where they
@@ -31,5 +30,9 @@ function partsOf(address: string): { name: string; domain: string } {
  * Names the mailbox behind an address whose owner has confirmed it, by a MAC: the name by the root secret in use, and those
  * by the other live ones.
  */
-export const provedMailboxesOf = (deps: Deps<'keyring'>, address: string): [string, ...string[]] =>
-  macTexts(deps, 'mac:mailbox', mailboxOf(address))
+export function provedMailboxesOf(deps: Deps<'keyring'>, address: string): [string, ...string[]] {
+  const [inUse, ...others] = deps.keyring.macs('mac:mailbox', mailboxOf(address))
+  // Short, because each byte of a profile counts.
+  const name = (mac: Buffer) => mac.toString('base64url').slice(0, 16)
+  return [name(inUse), ...others.map(name)]
+}

@@ -83,7 +83,7 @@ async function findOwner(deps: Deps<'table' | 'keyring'>, { text, hash }: Hashed
   const { owners } = cacheOf(deps.table)
   const known = owners.get(hash.toString('hex'))
   if (known !== undefined) return { accountId: known, slot: DEFAULT_KEY_SLOT }
-  const item = await deps.table.get(defaultKeyLookupOf(text))
+  const item = await deps.table.get(defaultKeyLookupOf(hash))
   // Unknown keys are not remembered, because guessed keys would push out real ones.
   if (!item) throw wrongKey()
   const accountId = stored(item, 'accountId', 'string')

@@ -39,16 +39,14 @@ export function trialMark(mailboxOrCard: string, nowMs: number): Item {
 /** The write that claims the only trial of a mailbox or a card, for the transaction that gives the trial or confirms it. */
 export const trialClaim = (mailboxOrCard: string, nowMs: number): Write => ({
   put: trialMark(mailboxOrCard, nowMs),
-  if: hadNone(nowMs),
+  if: expr`attribute_not_exists(pk) OR #untilMs <= ${nowMs}`,
 })
 
 /** The check that a mailbox has not had its trial under another name. */
 export const trialCheck = (mailbox: string, nowMs: number): Write => ({
   check: trialKey(mailbox),
-  if: hadNone(nowMs),
+  if: expr`#untilMs <= ${nowMs} OR attribute_not_exists(pk)`,
 })
-
-const hadNone = (nowMs: number) => expr`attribute_not_exists(pk) OR #untilMs <= ${nowMs}`
 
 /** Whether the mailbox or the card has had its trial, under any of these names. */
 export async function hadTrial(deps: Deps<'table'>, ...names: string[]): Promise<boolean> {

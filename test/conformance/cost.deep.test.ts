@@ -1179,7 +1179,12 @@ const bySample: [route: string, Cost][] = [
   [
     // With a recovery code, which its owner is told of.
     'DELETE /v1/auth/2FA',
-    { dynamodb: { Query: 1, UpdateItem: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 17 },
+    {
+      dynamodb: { Query: 1, UpdateItem: 1, TransactWriteItems: 1 },
+      readUnits: 1,
+      writeUnits: 17,
+      kms: { Decrypt: 1 },
+    },
   ],
   ['POST /v1/auth/recovery/code', { dynamodb: { UpdateItem: 1 }, readUnits: 0, writeUnits: 2 }],
   [

@@ -55,7 +55,6 @@ describe('base64url', () => {
       'core/base64url.ts': 'is this decoder',
       'core/adapters/cognito.ts': 'reads a token that the vault has just given out',
       'core/adapters/webauthn.ts': 'reads keys that are stored',
-      'core/keys/default-key.ts': 'reads a digest that is stored',
     }
     const files = ['core', 'functions'].flatMap((folder) =>
       (readdirSync(join(ROOT, folder), { recursive: true }) as string[]).map((file) => `${folder}/${file}`),

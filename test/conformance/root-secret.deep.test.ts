@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Keyring } from '../../core/ports.ts'
 import { PURPOSES } from '../../core/purposes.ts'
-import { keys } from '../../core/table/keys.ts'
 import { keysTextOf } from '../../functions/deploy/root-secret.ts'
 import { startApp } from '../support/app.ts'
 import { buy, newBuyer } from '../support/buyers.ts'
@@ -45,15 +44,12 @@ beforeEach(async () => {
 /** The deployments of a rotation, in their order. */
 const ROTATION = [[OLD, NEW], [NEW, OLD], [NEW]] as const
 const MINUTE_MS = 60_000
-const DAY_MS = 24 * 60 * MINUTE_MS
 
 const consume = (key: string, requestId?: string) =>
   app.request('POST', '/v1/usage', { headers: { 'x-api-key': key }, json: { units: 1, requestId } })
 const user = (token: string) => app.request('GET', '/v1/user', { token })
 const login = (person: SignedInPerson, twofa?: string) =>
   app.request('POST', '/v1/auth/login', { json: { email: person.email, password: person.password, twofa } })
-const profileOf = async ({ accountId }: SignedInPerson) =>
-  (await (await app.ports()).table.get(keys.profile(accountId))) ?? {}
 
 async function resealed(): Promise<Record<string, unknown>> {
   await app.job('reseal')
@@ -145,42 +141,12 @@ describe('while the root secret rotates', () => {
     expect(ended.status).toBe(204)
     expect((await user(other.accessToken)).status).toBe(401)
   })
-
-  test('the job says from when on the old secret may go: once all accounts are through, and codes have ended', async () => {
-    const people = [await app.signUp(), await app.signUp()]
-    expect(await app.job('reseal')).toEqual({})
-    deploy(NEW, OLD)
-    expect(await app.job('reseal')).toEqual({ resealed: 0, lost: 0, failed: 0 })
-    const sinceMs = Date.now()
-    app.advance(21 * MINUTE_MS)
-    const done = (await app.job('reseal')) as { resealed: number; oldSecretMayGo: string }
-    expect(done.resealed).toBeGreaterThanOrEqual(people.length)
-    expect(Date.parse(done.oldSecretMayGo) - sinceMs).toBe(20 * MINUTE_MS + 8 * DAY_MS)
-    for (const person of people)
-      expect((await profileOf(person)).defaultKey).toMatch(new RegExp(`^${world.keyring?.versions[0]}`))
-    expect(await app.job('reseal')).toEqual(done)
-  })
-
-  test('the job goes on where it was stopped', async () => {
-    const people = [await app.signUp(), await app.signUp()]
-    deploy(NEW, OLD)
-    await app.job('reseal')
-    app.advance(21 * MINUTE_MS)
-    app.stack.dynamo.addFault({ fault: 'error-before', match: 'TransactWriteItems', times: 20 })
-    const first = (await app.job('reseal')) as { failed: number; oldSecretMayGo?: string }
-    app.stack.dynamo.clearFaults()
-    const second = (await app.job('reseal')) as { failed: number; oldSecretMayGo?: string }
-    expect([first.failed > 0 && first.oldSecretMayGo, second.failed]).toEqual([undefined, 0])
-    expect(second.oldSecretMayGo).toBeDefined()
-    for (const person of people)
-      expect((await profileOf(person)).defaultKey).toMatch(new RegExp(`^${world.keyring?.versions[0]}`))
-  })
 })
 
 describe('when the root secret is lost', () => {
   const lose = () => deploy(NEW)
 
-  test('every key works on, is shown by its ends, and its owner can have a new one', async () => {
+  test('every key works on, although nobody can read it, and its owner can have a new one', async () => {
     const person = await newBuyer(app)
     const further = await createKey(app, person)
     const service = await newService(app)
@@ -189,7 +155,7 @@ describe('when the root secret is lost', () => {
     expect((await spendAs(app, service, { account: person.accountId })).status).toBe(200)
     const { body } = await login(person)
     const { apiKey } = (await user(body.accessToken)).body
-    expect(apiKey).toBe(`${person.key.slice(0, 8)}...${person.key.slice(-4)}`)
+    expect(apiKey).toBe('...')
     const rotated = await app.request('POST', '/v1/keys/default/rotate', {
       token: body.accessToken,
       json: { graceSeconds: 3600 },

@@ -84,7 +84,7 @@ const lots: Mistake[][] = [
     },
     {
       title: 'the root secret itself at the edge',
-      edit: config('rootSecret.apply(data.edgeSecretOf)', 'rootSecret'),
+      edit: config('secrets.rootSecret.apply(data.edgeSecretOf)', 'secrets.rootSecret'),
       found: /^the secret of the edge in bursar-production-v1-consume is /,
     },
     {
@@ -393,7 +393,10 @@ describe('a stage without pages', async () => {
   const mistakes = [
     {
       title: 'a secret that functions keep',
-      edit: config('const edgeSecret = settings.site && rootSecret', 'const edgeSecret = rootSecret'),
+      edit: config(
+        'const edgeSecret = settings.site && secrets.rootSecret',
+        'const edgeSecret = secrets.rootSecret',
+      ),
       found: /^environment of v1-consume: EDGE_SECRET should not be there$/,
     },
     {

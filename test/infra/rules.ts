@@ -1122,7 +1122,7 @@ const counts: Rule = (graph) => {
     'aws:apigatewayv2/authorizer:Authorizer': 1,
     'aws:apigatewayv2/integration:Integration': keys,
     'aws:dynamodb/table:Table': 1,
-    'aws:kms/key:Key': 2,
+    'aws:kms/key:Key': 3,
     'aws:cognito/userPool:UserPool': 1,
     'aws:cognito/userPoolClient:UserPoolClient': 1,
     'aws:sesv2/emailIdentity:EmailIdentity': 1,

@@ -156,7 +156,7 @@ const profileOf = (id: string, nowMs: number): Profile => ({
     twofaTries: 0,
     twofaTriedAtMs: 0,
   },
-  ...{ defaultKey: '', defaultKeyDigest: '', defaultKeyEnds: { prefix: '', last4: '' } },
+  ...{ defaultKey: '', keyHash: '' },
   ...{ defaultKeyAtMs: nowMs, keyCount: 1, nextKeySlot: 1 },
   ...{ flags: { bundleAutoRenewal: true, lowQuotaNotification: true }, paid: false, balanceCents: 0 },
   ledgerSeq: 1,

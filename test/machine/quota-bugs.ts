@@ -97,11 +97,11 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     find: ['if (units > balanceOf(counter)) {', 'await noteRefusal(deps, caller.accountId, counter, units)'],
     put: [
       'if (units > balanceOf(counter)) {',
-      'if (id) await deps.table.update(counter.item, expr`ADD #a ${new Set([id.entry])}`)',
+      'if (id) await deps.table.update(counter.item, expr`ADD #a ${new Set(id.entries)}`)',
     ],
     using: { expr },
     namesFrom: [
-      'if (id && inRing(counter, id.entry)) return',
+      'if (id && hasId(counter, id)) return',
       'await deps.table.update(keys.quota(accountId), set, condition, { once })',
       "unchangedSince(seen.item, ['b', 'w', 'i'])",
     ],
@@ -307,11 +307,11 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     title: 'the position in a batch has the identity of an id',
     find: [
       'const time = timeIn(lower)',
-      "const mac = deps.keyring.mac('request', accountId, time === 0 ? text : lower, ...position.map(String))",
+      'const parts = [accountId, time === 0 ? text : lower, ...position.map(String)]',
     ],
     put: [
       'const time = timeIn(lower)',
-      "const mac = deps.keyring.mac('request', accountId, `${[time === 0 ? text : lower, ...position]}`)",
+      'const parts = [accountId, `${[time === 0 ? text : lower, ...position]}`]',
     ],
     foundBy: 'an id is not the position in a batch, nor another batch, that it looks like',
   },
@@ -580,7 +580,7 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'a settle leaves no trace by which its repeat is known',
-    find: 'expr`#u ${counted}, #y ${after - before}, #a ${new Set([id.entry])}`',
+    find: 'expr`#u ${counted}, #y ${after - before}, #a ${new Set(id.entries)}`',
     put: 'expr`#u ${counted}, #y ${after - before}`',
     foundBy: 'a settle that breaks off at any call takes effect once',
   },

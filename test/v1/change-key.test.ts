@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { ErrorCode } from '../../core/errors.ts'
 import { defaultKeyLookupOf } from '../../core/keys/default-key.ts'
+import { keyHash } from '../../core/keys/key-text.ts'
 import { DAY_MS, HOUR_MS } from '../../core/time.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError, outsideCalls } from '../conformance/contract.ts'
@@ -307,7 +308,7 @@ describe('a rotation with a grace period', () => {
     const person = await newConsumer(app)
     await rotate(person, 'default', { graceSeconds: 600 })
     const ports = await app.ports()
-    const lookup = () => ports.table.get(defaultKeyLookupOf(person.key))
+    const lookup = () => ports.table.get(defaultKeyLookupOf(keyHash(person.key)))
     await change(person, 'default', { scopes: ['read'] })
     expect(await lookup()).toBeDefined()
     expect((await end(person)).status).toBeLessThan(300)
