@@ -9,10 +9,10 @@ interface PortFacts {
   /** Names of the settings that the adapter reads from the environment. */
   settings: readonly string[]
   /**
-   * Permissions for the adapter's calls to AWS. Those for the table depend on how the function uses the
-   * table.
+   * Permissions for the adapter's calls to AWS, by the port's method; a method without any is left out. A function gets
+   * those of the methods that its code can reach (`functions/deploy/calls.ts`).
    */
-  grants: readonly Grant[] | Readonly<Record<TableUse, readonly Grant[]>>
+  grants: Readonly<Record<string, readonly Grant[]>>
   /** Whether a call may take seconds, as calls to other services do. DynamoDB answers in milliseconds. */
   callsOut: boolean
   /** Whether the client is so big that it loads with the first call, from a file of its own. */
@@ -55,49 +55,21 @@ export interface Condition {
   values: readonly string[]
 }
 
-const READS = ['dynamodb:GetItem', 'dynamodb:Query']
-/** A transaction needs the permission for each of its writes, and ConditionCheckItem for its checks. */
-const WRITES = [
-  ...READS,
-  'dynamodb:PutItem',
-  'dynamodb:UpdateItem',
-  'dynamodb:DeleteItem',
-  'dynamodb:ConditionCheckItem',
-]
-const SPENDS = [...READS, 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:BatchWriteItem']
+/** A call to the table itself, in the partitions that the function's code names. */
+const toTable = (action: string): readonly Grant[] => [{ actions: [`dynamodb:${action}`], on: ['table'] }]
 
-/**
- * A request with an application key reaches accounts and the look-up of keys, but no e-mail address, username
- * or mailed code.
- */
-const accountsAndKeys: Condition = {
-  test: 'ForAllValues:StringLike',
-  variable: 'dynamodb:LeadingKeys',
-  values: ['ACCOUNT#*', 'APIKEY#*'],
-}
-
-/** It reads to which service a credential belongs, and can make none. */
-const services: Condition = {
-  test: 'ForAllValues:StringLike',
-  variable: 'dynamodb:LeadingKeys',
-  values: ['SERVICE#*'],
-}
-
-const READS_KEY = ['kms:Decrypt', 'kms:DescribeKey']
-const WRITES_KEY = [
-  ...READS_KEY,
-  'kms:Encrypt',
-  'kms:GenerateDataKey',
-  'kms:ReEncryptFrom',
-  'kms:ReEncryptTo',
+const toPool = (...actions: string[]): readonly Grant[] => [
+  { actions: actions.map((action) => `cognito-idp:${action}`), on: ['userPool'] },
 ]
 
-/** The table is encrypted with a KMS key of ours, which DynamoDB uses with the permissions of the caller. */
-const tableKey = (actions: readonly string[]): Grant => ({
-  actions,
-  on: ['tableKey'],
-  when: [{ test: 'StringEquals', variable: 'kms:ViaService', values: ['<dynamodb>'] }],
-})
+/** A call about a secret of an account, whose id KMS checks. */
+const forAccount = (action: string): readonly Grant[] => [
+  {
+    actions: [action],
+    on: ['secretsKey'],
+    when: [{ test: 'ForAnyValue:StringEquals', variable: 'kms:EncryptionContextKeys', values: ['account'] }],
+  },
+]
 
 /** Mail may only be sent in the name of the configured sender. */
 const asOurSender: Condition = {
@@ -110,18 +82,17 @@ export const needs = {
   table: {
     settings: ['TABLE_NAME'],
     grants: {
-      read: [{ actions: READS, on: ['table'] }, tableKey(READS_KEY)],
-      write: [{ actions: WRITES, on: ['table'] }, tableKey(WRITES_KEY)],
-      spend: [
-        { actions: SPENDS, on: ['table'], when: [accountsAndKeys] },
-        { actions: ['dynamodb:GetItem'], on: ['table'], when: [services] },
-        tableKey(WRITES_KEY),
-      ],
-      work: [
-        { actions: [...WRITES, 'dynamodb:BatchGetItem', 'dynamodb:BatchWriteItem'], on: ['table'] },
-        { actions: ['dynamodb:Query'], on: ['dueIndex'] },
-        tableKey(WRITES_KEY),
-      ],
+      get: toTable('GetItem'),
+      getAll: toTable('BatchGetItem'),
+      list: toTable('Query'),
+      page: toTable('Query'),
+      put: toTable('PutItem'),
+      putAll: toTable('BatchWriteItem'),
+      update: toTable('UpdateItem'),
+      remove: toTable('DeleteItem'),
+      // Only in transactions. Each of a transaction's writes takes the permission of its kind.
+      check: toTable('ConditionCheckItem'),
+      due: [{ actions: ['dynamodb:Query'], on: ['dueIndex'] }],
     },
     callsOut: false,
     bigClient: false,
@@ -130,103 +101,88 @@ export const needs = {
   listing: {
     settings: ['TABLE_NAME'],
     // Whoever lists also needs the table, and with it its key.
-    grants: [{ actions: ['dynamodb:Query'], on: ['listedIndex'] }],
+    grants: { listed: [{ actions: ['dynamodb:Query'], on: ['listedIndex'] }] },
     callsOut: false,
     bigClient: false,
   },
   identity: {
     settings: ['USER_POOL_ID', 'USER_POOL_CLIENT_ID', 'USER_POOL_CLIENT_SECRET'],
-    grants: [
-      {
-        // Refreshing and revoking tokens needs the client's secret but no permission.
-        actions: [
-          'cognito-idp:AdminCreateUser',
-          'cognito-idp:AdminDeleteUser',
-          'cognito-idp:AdminInitiateAuth',
-          'cognito-idp:AdminRespondToAuthChallenge',
-          'cognito-idp:AdminSetUserPassword',
-          'cognito-idp:AdminUserGlobalSignOut',
-        ],
-        on: ['userPool'],
-      },
-    ],
+    // Refreshing and revoking tokens needs the client's secret but no permission.
+    grants: {
+      enroll: toPool('AdminCreateUser', 'AdminSetUserPassword'),
+      signIn: toPool('AdminInitiateAuth'),
+      signInVerified: toPool('AdminInitiateAuth', 'AdminRespondToAuthChallenge'),
+      setPassword: toPool('AdminSetUserPassword'),
+      endSessions: toPool('AdminUserGlobalSignOut'),
+      remove: toPool('AdminDeleteUser'),
+    },
     callsOut: true,
     bigClient: true,
   },
   mail: {
     settings: ['MAIL_FROM', 'MAIL_CONFIGURATION_SET', 'APP_URL', 'APP_NAME'],
-    grants: [
-      { actions: ['ses:SendEmail'], on: ['mailIdentity'], when: [asOurSender] },
-      // SES asks for the configuration set of a mail, too. Without the identity this permits nothing.
-      { actions: ['ses:SendEmail'], on: ['mailConfigurationSet'] },
-    ],
+    grants: {
+      send: [
+        { actions: ['ses:SendEmail'], on: ['mailIdentity'], when: [asOurSender] },
+        // SES asks for the configuration set of a mail, too. Without the identity this permits nothing.
+        { actions: ['ses:SendEmail'], on: ['mailConfigurationSet'] },
+      ],
+    },
     callsOut: true,
     bigClient: true,
   },
-  keyring: { settings: ['KEYRING'], grants: [], callsOut: false, bigClient: false },
+  keyring: { settings: ['KEYRING'], grants: {}, callsOut: false, bigClient: false },
   secrets: {
     settings: ['KMS_KEY_ID'],
-    grants: [
-      {
-        actions: ['kms:Decrypt', 'kms:Encrypt'],
-        on: ['secretsKey'],
-        when: [
-          {
-            test: 'ForAnyValue:StringEquals',
-            variable: 'kms:EncryptionContextKeys',
-            values: ['account'],
-          },
-        ],
-      },
-    ],
+    grants: { encrypt: forAccount('kms:Encrypt'), decrypt: forAccount('kms:Decrypt') },
     callsOut: true,
     bigClient: true,
   },
-  relyingParty: { settings: ['APP_URL', 'APP_NAME'], grants: [], callsOut: false, bigClient: false },
+  relyingParty: { settings: ['APP_URL', 'APP_NAME'], grants: {}, callsOut: false, bigClient: false },
   deployment: {
     settings: ['APP_NAME', 'STRIPE_PUBLISHABLE_KEY', 'STAGE', 'PAGE_SETTINGS'],
-    grants: [],
+    grants: {},
     callsOut: false,
     bigClient: false,
   },
   // The library is large, and only requests that bring a passkey load it.
-  passkeys: { settings: ['APP_URL'], grants: [], callsOut: false, bigClient: true },
+  passkeys: { settings: ['APP_URL'], grants: {}, callsOut: false, bigClient: true },
   // The list is only read for an address whose domain no operator has decided about.
-  mailDomains: { settings: [], grants: [], callsOut: false, bigClient: true },
+  mailDomains: { settings: [], grants: {}, callsOut: false, bigClient: true },
   // Only the first sign-in of an imported account needs the library for bcrypt.
-  passwordHashes: { settings: [], grants: [], callsOut: true, bigClient: true },
-  totp: { settings: ['APP_NAME'], grants: [], callsOut: false, bigClient: false },
+  passwordHashes: { settings: [], grants: {}, callsOut: true, bigClient: true },
+  totp: { settings: ['APP_NAME'], grants: {}, callsOut: false, bigClient: false },
   payments: {
     settings: ['STRIPE_SECRET_KEY', 'STAGE'],
-    grants: [],
+    grants: {},
     callsOut: true,
     bigClient: true,
     adapters: { endpoint: 'payments', background: 'paymentsInJobs' },
   },
-  paymentScope: { settings: ['STAGE'], grants: [], callsOut: false, bigClient: false },
+  paymentScope: { settings: ['STAGE'], grants: {}, callsOut: false, bigClient: false },
   // Whoever has a secret can make events up, so only the function that checks them has it.
   webhookSecrets: {
     settings: ['STRIPE_WEBHOOK_SECRETS', 'STAGE'],
-    grants: [],
+    grants: {},
     callsOut: false,
     bigClient: false,
   },
   renewals: {
     settings: ['RENEWAL_FUNCTION'],
-    grants: [{ actions: ['lambda:InvokeFunction'], on: ['renewalFunction'] }],
+    grants: { start: [{ actions: ['lambda:InvokeFunction'], on: ['renewalFunction'] }] },
     // The call ends within a second, whatever Lambda answers.
     callsOut: false,
     bigClient: false,
   },
   events: {
     settings: ['EVENT_BUS'],
-    grants: [{ actions: ['events:PutEvents'], on: ['eventBus'] }],
+    grants: { publish: [{ actions: ['events:PutEvents'], on: ['eventBus'] }] },
     callsOut: true,
     bigClient: false,
   },
-  hooks: { settings: [], grants: [], callsOut: true, bigClient: false },
+  hooks: { settings: [], grants: {}, callsOut: true, bigClient: false },
   // Its settings are there only where a deployment uses it: `permissions.ts`.
-  challenge: { settings: [], grants: [], callsOut: true, bigClient: true },
+  challenge: { settings: [], grants: {}, callsOut: true, bigClient: true },
 } as const satisfies Record<Need, PortFacts>
 
 /** The settings of every port; `sst.config.ts` has a value for each. */

@@ -1,8 +1,11 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { functions } from '../../functions/deploy/functions.ts'
 import { environmentOf } from '../../functions/deploy/permissions.ts'
 import { needs } from '../../functions/http/needs.ts'
 import type { Need } from '../../functions/http/route.ts'
+import { CALLS_FILE, callsFile, callsOf } from './calls.ts'
 import { unreadNeeds } from './reads.ts'
 
 const named = (name: string) => functions.find((fn) => fn.name === name)!
@@ -30,4 +33,69 @@ test.each(Object.keys(needs) as Need[])(
 
 test('only the function that checks the signatures of webhooks has the secrets for them', () => {
   expect(holdersOf('STRIPE_WEBHOOK_SECRETS')).toEqual(['webhooks-stripe'])
+})
+
+test('what functions may ask AWS for is what their code can reach, or npm run generate has to run', async () => {
+  expect(readFileSync(join(import.meta.dirname, '..', '..', CALLS_FILE), 'utf8')).toBe(await callsFile())
+})
+
+/** What a function can ask for whose handler is this code, which has the ports in `deps`. */
+async function callsOfCode(code: string) {
+  const name = `planted-${process.pid}`
+  const file = join(import.meta.dirname, `${name}.ts`)
+  writeFileSync(file, `import { importKey, keys, PLANS } from '../../core/table/keys.ts'\n${code}`)
+  try {
+    return await callsOf({ ...named('v1-login'), name, handler: `test/bundles/${name}.handler` })
+  } finally {
+    rmSync(file)
+  }
+}
+
+test.each([
+  ['a read', 'export const handler = (deps) => deps.table.get(importKey("1"))', 'table.get', 'IMPORT#*', ''],
+  ['a list', 'export const handler = ({ table }) => table.list(PLANS, "V")', 'table.list', 'PLANS', ''],
+  [
+    'a write of a transaction',
+    'export const handler = (deps) => deps.table.transact([{ remove: keys.usernameGuard("a") }])',
+    'table.remove',
+    '',
+    'USERNAME#*',
+  ],
+  [
+    'an update with conditions that are spread',
+    'export const handler = (deps, more) => deps.table.transact([{ update: keys.emailGuard("a"), ...more }])',
+    'table.update',
+    '',
+    'EMAIL#*',
+  ],
+  [
+    'a call of the vault',
+    'export const handler = (deps) => end(deps)\nconst end = ({ identity }) => identity.endSessions("1")',
+    'identity.endSessions',
+    '',
+    '',
+  ],
+  [
+    'due items',
+    'export const handler = (deps) => deps.table.due("DELIVERY", 0, 1)',
+    'table.due',
+    'ENDPOINT#*',
+    '',
+  ],
+])('%s is found in what a function can reach, and nothing else', async (_, code, method, reads, writes) => {
+  const unused = 'const never = (deps) => deps.table.putAll([keys.code("1")])'
+  const found = await callsOfCode(`${code}\n${unused}`)
+  // The container reads an item that does not exist while it starts.
+  expect(new Set(found.methods)).toEqual(new Set(['table.get', method]))
+  expect([...found.reads, ...found.writes].sort()).toEqual(
+    [...new Set(['ACCOUNT#*', ...words(reads), ...words(writes)])].sort(),
+  )
+  for (const partition of words(writes)) expect(found.writes).toContain(partition)
+})
+
+const words = (text: string) => text.split(' ').filter(Boolean)
+
+test('a refresh of a session asks the vault for nothing that takes a permission', async () => {
+  const { methods } = await callsOf(named('v1-refresh'))
+  expect(methods.filter((method) => method.startsWith('identity.'))).toEqual([])
 })

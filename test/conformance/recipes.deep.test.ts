@@ -149,6 +149,7 @@ describe('a copy of the project with only the changes that README and CONTRIBUTI
           return { message: 'Hello' }
         })`,
     })
+    await copy.run('test/support/generate.ts')
     const [misfits, answers] = await Promise.all([copy.misfits(), copy.answer(USE_THE_PORT)])
     expect(misfits).toEqual(new Set())
     expect(answers).toEqual({
@@ -184,7 +185,7 @@ describe('a copy of the project with only the changes that README and CONTRIBUTI
         every: 'rate(1 day)',
         handler: 'functions/jobs/say-hello.handler',
       },
-      alarms: ['JobsSayHelloThrottles', 'JobsSayHelloErrors'],
+      alarms: ['JobsSayHelloThrottles', 'JobsSayHelloErrors', 'JobsSayHelloAbsent'],
       hello: 'number',
     })
   })

@@ -36,6 +36,7 @@ const answers = {
     invokeArn: arnOf('apigateway', `lambda:path/functions/${name}/invocations`),
     publish: false,
   }),
+  'aws:kms/key:Key': (_, name) => ({ arn: arnOf('kms', `key/${name}`) }),
   'aws:dynamodb/table:Table': ({ name }) => ({ arn: arnOf('dynamodb', `table/${name}`) }),
   'aws:cloudwatch/eventBus:EventBus': ({ name }) => ({ arn: arnOf('events', `event-bus/${name}`) }),
   'aws:cloudwatch/logGroup:LogGroup': ({ name }) => ({ arn: arnOf('logs', `log-group:${name}`) }),
@@ -79,7 +80,9 @@ const functions = {
 
 const mocks = {
   newResource({ type, name, inputs }) {
-    const known = answers[type]?.(plain(inputs)) ?? { arn: arnOf(type.split(':')[1].split('/')[0], name) }
+    const known = answers[type]?.(plain(inputs), name) ?? {
+      arn: arnOf(type.split(':')[1].split('/')[0], name),
+    }
     const id = `${name}-id`
     return { id, state: { name, id, ...inputs, ...known } }
   },

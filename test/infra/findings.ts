@@ -4,7 +4,12 @@ import type { Graph, Resource } from './graph.ts'
 /**
  * A rule returns sentences that say what is wrong, or none if the stage is right.
  */
-export type Rule = (graph: Graph) => string[]
+export type Rule = (graph: Graph) => string[] | Promise<string[]>
+
+export const REGION = 'eu-west-1'
+export const ACCOUNT = '123456789012'
+export const prefixOf = ({ stage }: Graph) => `bursar-${stage}`
+export const arn = (service: string, path: string) => `arn:aws:${service}:${REGION}:${ACCOUNT}:${path}`
 
 export const all = (graph: Graph, type: string): Resource[] =>
   graph.resources.filter((one) => one.type === type)

@@ -1,15 +1,20 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { MINUTE_MS } from '../../core/time.ts'
 import { type Deployed, functions } from '../../functions/deploy/functions.ts'
-import { environmentOf, grantsOf } from '../../functions/deploy/permissions.ts'
+import { environmentOf } from '../../functions/deploy/permissions.ts'
 import { factsOf, needs } from '../../functions/http/needs.ts'
-import type { Need } from '../../functions/http/route.ts'
+import { consoleKey, type Need } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
 import { jobs } from '../../functions/jobs/schedule.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { targetOf } from '../conformance/contract.ts'
 import { startApp } from '../support/app.ts'
+import { asFunction, noteCall, ungrantedCalls } from '../support/aws-calls.ts'
+import { newOperator } from '../support/console.ts'
+import { appCode, recoveryCode, withTwoFactor } from '../support/credentials.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import { rowKey, sampleOf, tokenOf } from '../support/samples.ts'
 
 /** These tests check that the permissions that the deployment grants match the calls that the code makes. */
@@ -28,7 +33,6 @@ const needing = (need: Need): Deployed => ({
   timeoutSeconds: 1,
   memoryMb: 1,
 })
-const actionsOf = (fn: Deployed) => grantsOf(fn).flatMap(({ actions }) => actions)
 
 /** The source text in `live.ts` for each adapter, by the adapter's name. */
 const adapters = new Map(
@@ -71,7 +75,8 @@ describe('a port may call what its adapter calls, and nothing else', () => {
   test.each(ports.filter((need) => need !== 'table' && need !== 'listing'))('%s', (need) => {
     const files = [...(adapters.get(need) ?? '').matchAll(/import\('\.\.\/\.\.\/(.*?)'\)/g)]
     const called = files.flatMap(([, file = '']) => calls(file))
-    expect(new Set(actionsOf(needing(need)))).toEqual(
+    const granted = Object.values(factsOf(need).grants).flat()
+    expect(new Set(granted.flatMap(({ actions }) => actions))).toEqual(
       new Set(called.filter((action) => !unsigned.includes(action))),
     )
   })
@@ -101,35 +106,56 @@ describe('a function that needs a port has every setting that live.ts reads for 
   })
 })
 
-/** The permissions that IAM requires for a call. A transaction may contain every kind of write. */
-const asks = (operation: string): string[] =>
-  operation === 'TransactWriteItems'
-    ? ['PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem']
-    : [operation]
+test('a method of a port is permitted by its name', () => {
+  const { identity, table } = needs
+  expect(identity.grants.endSessions).toEqual([
+    { actions: ['cognito-idp:AdminUserGlobalSignOut'], on: ['userPool'] },
+  ])
+  expect(table.grants.due).toEqual([{ actions: ['dynamodb:Query'], on: ['dueIndex'] }])
+})
 
-function mayCall(name: string): void {
-  const [fn] = functions.filter((one) => one.name === name)
-  const allowed = fn ? grantsOf(fn).flatMap(({ actions }) => actions) : []
-  const asked = Object.keys(app.calls().dynamodb).flatMap(asks)
-  expect(asked.filter((action) => !allowed.includes(`dynamodb:${action}`))).toEqual([])
-}
-
-/** Tests cannot ask IAM, so these tests compare the recorded calls of a function with its permissions. */
-describe('a function may make the calls to the table that it makes', () => {
+/** `startApp` compares every call with the permissions of its function; these flows make each function call something. */
+describe('a function may make the calls that it makes', () => {
   test.each(rows.map((row) => [rowKey(row), row] as const))('%s', async (_, row) => {
     const person = await app.signUp()
     const token = await tokenOf(app, row, person)
     const { path, query, body, raw } = await sampleOf(app, row, person)
     const [method, target] = targetOf(row.routes.at(-1) ?? '', path)
-    app.resetCalls()
     const { status } = await app.request(method, `${target}?${new URLSearchParams(query)}`, {
       token,
       ...(body && { json: body }),
       ...raw,
     })
     expect(status).not.toBe(500)
-    mayCall(`${row.dialect}-${row.file}`)
+    expect(ungrantedCalls()).toEqual([])
   })
+
+  /** Sends a row's sample with each proof: a wrong and a right password, and a code, while a recovery is open. */
+  test.each(rows.filter(({ proof }) => proof === 'recent').map((row) => [rowKey(row), row] as const))(
+    '%s, whatever proves who sends it',
+    async (_, row) => {
+      const isConsole = row.auth === 'operator'
+      const key = isConsole ? consoleKey(row.routes[0]) : row.routes[0]
+      const send = async (person: SignedInPerson, headers: Record<string, string>) => {
+        const { path, body } = await sampleOf(app, row, isConsole ? await app.signUp() : person)
+        const [method, target] = targetOf(key, path)
+        const token = person.accessToken
+        const { status } = await app.request(method, target, { token, headers, ...(body && { json: body }) })
+        expect(status).toBeLessThan(500)
+      }
+      const guarded = isConsole
+        ? await newOperator(app, row.role ?? 'admin')
+        : await withTwoFactor(app, await app.signUp())
+      if (!isConsole) await send(await app.signUp(), { 'x-proof-password': 'Wrong123!' })
+      await send(isConsole ? guarded : await app.signUp(), { 'x-proof-password': guarded.password })
+      const code = await recoveryCode(app, guarded.email)
+      const { status } = await app.request('POST', '/v1/auth/recovery', { json: { code } })
+      expect(status).toBeLessThan(300)
+      app.advance(MINUTE_MS)
+      await send(guarded, { 'x-proof-code': appCode(guarded.seed) })
+      expect(ungrantedCalls()).toEqual([])
+    },
+  )
 
   test('v1.consume, while it evicts an old request and a day ends', async () => {
     const person = await app.signUp()
@@ -147,14 +173,29 @@ describe('a function may make the calls to the table that it makes', () => {
       PutItem: expect.anything(),
       BatchWriteItem: expect.anything(),
     })
-    mayCall('v1-consume')
+    expect(ungrantedCalls()).toEqual([])
   })
 
   test.each(Object.keys(jobs))('%s', async (job) => {
-    const name = job.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
     await app.signUp()
-    app.resetCalls()
-    await app.job(name)
-    mayCall(`jobs-${name}`)
+    await app.job(job.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`))
+    expect(ungrantedCalls()).toEqual([])
+  })
+
+  test('a call that is not granted is found, with what it asks for', () => {
+    const item = JSON.stringify({ Key: { pk: { S: 'SERVICE#1' }, sk: { S: '#SERVICE' } } })
+    const call = (target: string, body: string) =>
+      asFunction('functions/v1/consume.ts', () =>
+        noteCall({ authorization: 'AWS4-HMAC-SHA256 …', 'x-amz-target': target }, '/', body),
+      )
+    call('DynamoDB_20120810.GetItem', item)
+    call('DynamoDB_20120810.DeleteItem', item)
+    call('DynamoDB_20120810.Scan', item)
+    call('AWSCognitoIdentityProviderService.AdminDeleteUser', '{}')
+    expect(ungrantedCalls()).toEqual([
+      'v1-consume calls dynamodb:DeleteItem SERVICE#',
+      'v1-consume calls dynamodb:Scan SERVICE#',
+      'v1-consume calls cognito-idp:AdminDeleteUser',
+    ])
   })
 })

@@ -1,11 +1,13 @@
 import { beforeEach, expect, test } from 'vitest'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
-import { handler } from '../../functions/jobs/add-notice.ts'
+import { handler as addNotice } from '../../functions/jobs/add-notice.ts'
 import { startApp } from '../support/app.ts'
+import { asFunction } from '../support/aws-calls.ts'
 import type { SignedInPerson } from '../support/people.ts'
 
 const app = await startApp()
+const handler = (event: unknown) => asFunction('functions/jobs/add-notice.ts', () => addNotice(event))
 beforeEach(app.startAfresh)
 
 const NOBODY = '0'.repeat(24)

@@ -1,11 +1,14 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
-import { handler } from '../../functions/jobs/note-mail-event.ts'
+import { handler as noteMailEvent } from '../../functions/jobs/note-mail-event.ts'
 import { startApp } from '../support/app.ts'
+import { asFunction } from '../support/aws-calls.ts'
 import { newPerson, type SignedInPerson } from '../support/people.ts'
 
 const app = await startApp()
+const handler = (event: unknown) =>
+  asFunction('functions/jobs/note-mail-event.ts', () => noteMailEvent(event))
 beforeEach(app.startAfresh)
 
 const HOUR_MS = 60 * 60_000

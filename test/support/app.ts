@@ -1,4 +1,4 @@
-import { afterAll, afterEach, vi } from 'vitest'
+import { afterAll, afterEach, expect, vi } from 'vitest'
 import { systemClock } from '../../core/adapters/clock.ts'
 import type { Role } from '../../core/operators/operator.ts'
 import type { Ports } from '../../core/ports.ts'
@@ -13,6 +13,7 @@ import { moduleOf } from '../bundles/module-of.ts'
 import { type Gateway, startGateway } from '../local/gateway.ts'
 import { gatewayRoutes } from '../local/routes.ts'
 import { clearTable, type Stack, startStack } from '../local/stack.ts'
+import { asFunction, ungrantedCalls } from './aws-calls.ts'
 import { type Fixtures, openFixtures } from './fixtures.ts'
 import { operators, operatorToken } from './operators.ts'
 import { newPerson, type Person, type SignedInPerson } from './people.ts'
@@ -96,7 +97,7 @@ async function start(): Promise<Running> {
   })
   const gateway = await startGateway({
     routes: gatewayRoutes(),
-    invoke: async (file, event) => (await load(file)).handler(event, {}),
+    invoke: (file, event) => asFunction(file, async () => (await load(file)).handler(event, {})),
     authorize: async (event) => (await load('functions/authorizer.ts')).handler(event),
     authorizerCacheSeconds: 300,
     principals: Object.values(operators),
@@ -166,12 +167,15 @@ export async function startApp() {
     hasRunJobs = false
     if (removed.length > 0) await fixtures.transact(removed)
   })
-  afterAll(() => void vi.useRealTimers())
+  afterAll(() => {
+    vi.useRealTimers()
+    expect(ungrantedCalls(), 'calls that the deployment does not permit; see npm run generate').toEqual([])
+  })
 
   async function runJob(name: string, event?: { accountId: string }) {
     hasRunJobs = true
-    const { handler } = await load(`functions/jobs/${name}.ts`)
-    return handler(event)
+    const file = `functions/jobs/${name}.ts`
+    return asFunction(file, async () => (await load(file)).handler(event))
   }
 
   async function request(method: string, path: string, options: TestRequest = {}): Promise<TestAnswer> {

@@ -1,6 +1,7 @@
 import { vi } from 'vitest'
 import type { DynamoDouble } from '../local/dynamodb.ts'
 import { isIntercepted } from '../local/http.ts'
+import { noteCall } from './aws-calls.ts'
 
 const shared = globalThis as { shortWays?: Map<string, DynamoDouble['exchange']> }
 
@@ -19,6 +20,7 @@ vi.mock('../../core/adapters/aws-post.ts', async (original) => {
     return async (headers, body) => {
       const exchange = isIntercepted(url.origin) ? undefined : shortWays.get(url.origin)
       if (!exchange) return post(headers, body)
+      noteCall(headers, url.pathname, body)
       const answer = await exchange(headers, body)
       if (!answer) throw Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' })
       return { status: answer.status, text: answer.body }
