@@ -1,6 +1,9 @@
 import { failureOf } from '../errors.ts'
 import type { Log } from '../ports.ts'
 
+/** A line, with its level and whatever else it says. */
+type Line = { level: 'warn' | 'error'; [member: string]: unknown }
+
 /** Most lines of one kind that are printed in a window, so that a failing service does not flood the log. */
 const LINES = 20
 
@@ -11,7 +14,7 @@ const LINES = 20
  * @param windowMs time after which the count of lines restarts; never by default, for a log that lives for
  *   one run.
  */
-export function operatorLog(print: (line: object) => void, nowMs: () => number, windowMs = Infinity) {
+export function operatorLog(print: (line: Line) => void, nowMs: () => number, windowMs = Infinity) {
   const kinds = new Map<string, { sinceMs: number; printed: number; leftOut: number }>()
 
   function write(level: 'warn' | 'error', context: object, ...[what, error, about]: Parameters<Log['warn']>) {

@@ -1,11 +1,11 @@
 import { gatewayKey } from '../http/route.ts'
-import { rows } from '../http/rows.ts'
 import type { Alarm, CountedLines } from './alarm.ts'
-import { functions, pascal, webhookRoutes } from './functions.ts'
+import { pascal, webhookRoutes } from './functions.ts'
+import { type AttackQuestion, registrations, takingCards } from './queries.ts'
 
 /**
- * What tells an operator of an attack, as data: counts and alarms of what an attacker causes in bulk, and the saved
- * queries by which to find out who it is. `functions/deploy/README.md` says what to do ("An attack").
+ * What tells an operator of an attack, as data: counts and alarms of what an attacker causes in bulk.
+ * `functions/deploy/README.md` says what to do ("An attack").
  */
 
 /** Something that is suspicious in bulk. */
@@ -17,7 +17,7 @@ interface Burst {
   periodSeconds: number
   /** What it means, and the saved query that comes next. */
   means: string
-  query: keyof typeof questions
+  query: AttackQuestion
 }
 
 const FIVE_MINUTES = 300
@@ -65,11 +65,8 @@ const bursts: readonly Burst[] = [
   },
 ]
 
-/** The routes that make accounts. */
-const registrations = rows.filter(({ file }) => file === 'register' || file === 'create-user')
-
-/** Matches the line of a request whose card was declined: `"error":"card_declined"`. */
-export const DECLINE_LINE = '%error.{3,5}card_declined%'
+/** Matches the line of a request whose card was declined. */
+export const DECLINE_LINE = '{ $.message.error = "card_declined" }'
 
 const isAnyOf = (keys: readonly string[]) => `(${keys.map((key) => `($.routeKey = "${key}")`).join(' || ')})`
 const isNoWebhook = webhookRoutes.map((key) => `($.routeKey != "${key}")`).join(' && ')
@@ -79,9 +76,6 @@ const answered = (name: string, status: number): CountedLines => ({
   pattern: `{ ${isNoWebhook} && ($.status = ${status}) }`,
   log: 'access',
 })
-
-const endpoints = functions.filter(({ kind }) => kind === 'endpoint')
-const takingCards = endpoints.filter(({ needs, table }) => needs.includes('payments') && table === 'write')
 
 export const attackLines: readonly CountedLines[] = [
   answered('Unauthorized', 401),
@@ -116,101 +110,3 @@ export const attackCharts: readonly [title: string, metrics: readonly string[]][
   ['Answered 401, 402 and 429', ['Unauthorized', 'PaymentRequired', 'TooManyRequests']],
   ['Registrations and declined cards', ['Registrations', 'CardDeclines']],
 ]
-
-// --- Saved queries ---
-
-/** A query that is saved in CloudWatch Logs Insights. */
-export interface SavedQuery {
-  /** Unique; the part after the last slash is the question. */
-  name: string
-  /** The logs that it searches: that of the gateway, or those of functions. CloudWatch takes 50. */
-  logs: 'access' | readonly string[]
-  query: string
-}
-
-/**
- * Lambda embeds our line as text in JSON of its own, where each quote has a backslash; these expressions match both
- * forms.
- */
-export const FIELDS = {
-  source: String.raw`/source\W{3,5}(?<source>[0-9a-f]{12})/`,
-  route: String.raw`/route\W{3,5}(?<route>[a-z0-9]+\/[a-z0-9-]+)/`,
-  account: String.raw`/accountId\W{3,5}(?<account>[0-9a-f]{24})/`,
-  error: String.raw`/error\W{3,5}(?<error>[a-z_]+)/`,
-  oldest: String.raw`/oldestSeconds\W{2,3}(?<oldest>\d+)/`,
-  left: String.raw`/left\W{2,3}(?<left>\d+)/`,
-}
-export const REFUSED = String.raw`/status\W{2,3}(401|402|403|429)/`
-export const SUCCEEDED = String.raw`/status\W{2,3}2\d\d/`
-
-const parsed = (...fields: (keyof typeof FIELDS)[]) =>
-  fields.map((field) => `parse @message ${FIELDS[field]}`)
-const topTen = (by: string, ...more: string[]) => [
-  `stats count(*) as requests${more.map((each) => `, ${each}`).join('')} by ${by}`,
-  'sort requests desc',
-  'limit 10',
-]
-const lines = (...commands: string[]) => commands.join('\n| ')
-
-/** Everybody can try passwords, codes, addresses or keys with these, so a source is all that tells senders apart. */
-const open = rows.filter(
-  ({ auth, dialect }) => (auth === 'public' || auth === 'key') && dialect !== 'webhooks',
-)
-const namesOf = (of: typeof rows) => of.map(({ dialect, file }) => `${dialect}-${file}`)
-
-/** Requests for mails. */
-const asking = open.filter(({ file }) =>
-  ['request-password-reset', 'request-recovery', 'resend'].includes(file),
-)
-
-/** One query for each question, by its question. */
-const questions = {
-  'Refusals by source': {
-    logs: namesOf(open),
-    query: lines(
-      `filter @message like ${REFUSED}`,
-      ...parsed('source', 'route'),
-      ...topTen('source', 'count_distinct(route) as routes', 'min(@timestamp) as since'),
-    ),
-  },
-  'Refusals by route': {
-    logs: 'access',
-    query: lines(
-      'filter status in [401, 402, 403, 429]',
-      'stats count(*) as requests by routeKey, status',
-      'sort requests desc',
-      'limit 20',
-    ),
-  },
-  'Errors by source': {
-    logs: namesOf(open),
-    query: lines(`filter @message like ${REFUSED}`, ...parsed('source', 'error'), ...topTen('source, error')),
-  },
-  'Registrations by source': {
-    logs: namesOf(registrations),
-    query: lines(`filter @message like ${SUCCEEDED}`, ...parsed('source'), ...topTen('source')),
-  },
-  'Requests for mails by source': {
-    logs: namesOf(asking),
-    query: lines(`filter @message like ${SUCCEEDED}`, ...parsed('source'), ...topTen('source')),
-  },
-  'Declined cards by account': {
-    logs: takingCards.map(({ name }) => name),
-    query: lines(
-      'filter @message like /card_declined/',
-      ...parsed('account', 'source'),
-      ...topTen('account', 'count_distinct(source) as sources'),
-    ),
-  },
-  'Mails that wait': {
-    logs: ['jobs-send-mail'],
-    query: lines(
-      'filter @message like /oldestSeconds/',
-      ...parsed('oldest', 'left'),
-      'stats max(oldest) as oldestSeconds, max(left) as leftAtOnce by bin(5m)',
-    ),
-  },
-} satisfies Record<string, Omit<SavedQuery, 'name'>>
-
-export const queriesOf = (prefix: string): SavedQuery[] =>
-  Object.entries(questions).map(([question, query]) => ({ name: `${prefix}/attack/${question}`, ...query }))

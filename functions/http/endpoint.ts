@@ -363,7 +363,7 @@ function logLine(row: Placed): middy.MiddlewareObj<Event, Result> {
     const { requestId, authorizer } = event.requestContext
     const status = response?.statusCode ?? 500
     const failed = error && asDomainError(error)
-    const line = {
+    print({
       level: status >= 500 ? 'error' : 'info',
       requestId,
       route: routeOf(row),
@@ -372,8 +372,7 @@ function logLine(row: Placed): middy.MiddlewareObj<Event, Result> {
       accountId: authorizer?.lambda?.accountId,
       ...callers.get(event),
       ...(failed && (status >= 500 ? failureOf(failed) : { error: failed.code })),
-    }
-    print(line)
+    })
   }
   return {
     before: ({ event }) => {

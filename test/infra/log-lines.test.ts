@@ -1,97 +1,128 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { ALARM_LINE, FAILED_LINE, LATE_LINE, LEFT_LINE, OVERDUE_LINE } from '../../functions/deploy/alarms.ts'
-import { DECLINE_LINE, FIELDS, queriesOf, REFUSED, SUCCEEDED } from '../../functions/deploy/attack.ts'
+import { DECLINE_LINE } from '../../functions/deploy/attack.ts'
 import { functions } from '../../functions/deploy/functions.ts'
+import { queriesOf } from '../../functions/deploy/queries.ts'
+import { type Level, print } from '../../functions/http/log.ts'
 
-/** The deployment counts log lines by pattern. These tests check the patterns against real lines. */
-const pattern = (filter: string) => new RegExp(/^%(.*)%$/.exec(filter)?.[1] ?? '^$')
+/**
+ * The deployment counts log lines by pattern and asks for their members. These tests compare patterns and queries with
+ * lines as Lambda writes them.
+ */
 
-/** Both forms of a log line: as the function writes it, and inside Lambda's own JSON. */
-const forms = (line: object): string[] => {
-  const text = JSON.stringify(line)
-  return [text, JSON.stringify({ timestamp: '2026-11-21T12:00:00.000Z', level: 'INFO', message: text })]
+/** A line as Lambda's runtime client for Node (version 4) writes it in the JSON format: an object becomes `message`. */
+const lambdaLine = (level: string, message: unknown) =>
+  JSON.stringify({ timestamp: '2026-11-21T12:00:00.000Z', level, requestId: '8f5e', message })
+
+type Line = { level: Level; [member: string]: unknown }
+
+/** The lines that `print` leaves on Lambda, whose runtime replaces the methods of the console. */
+function onLambda(...lines: Line[]): string[] {
+  const written: string[] = []
+  const methods = ['info', 'warn', 'error', 'fatal'] as const
+  const before = { ...console }
+  for (const method of methods)
+    Object.assign(console, {
+      [method]: (line: unknown) => written.push(lambdaLine(method.toUpperCase(), line)),
+    })
+  for (const line of lines) print(line)
+  Object.assign(console, before)
+  Reflect.deleteProperty(console, 'fatal')
+  return written
 }
 
-test('a line of level alarm is counted in both forms, and no other line is', () => {
-  for (const form of forms({ level: 'alarm', job: 'sweep', alarm: 'a' })) {
-    expect(form).toMatch(pattern(ALARM_LINE))
-  }
-  for (const form of forms({ level: 'info', job: 'sweep', alarms: ['alarm'] })) {
-    expect(form).not.toMatch(pattern(ALARM_LINE))
-  }
+const memberOf = (line: string, path: string): unknown =>
+  path.split('.').reduce((value, name) => (value as Record<string, unknown>)?.[name], JSON.parse(line))
+
+/** Whether a filter of CloudWatch Logs counts a line: a comparison of one member, or a regular expression. */
+function counts(filter: string, line: string): boolean {
+  const [, text] = /^%(.*)%$/.exec(filter) ?? []
+  if (text !== undefined) return new RegExp(text).test(line)
+  const [, path = '', operator, value = ''] = /^\{ \$\.([\w.]+) (=|>) (\S+) \}$/.exec(filter) ?? []
+  const member = memberOf(line, path)
+  return operator === '=' ? member === JSON.parse(value) : Number(member) > Number(value)
+}
+
+test('on Lambda a line is an object under `message`, at the level that Lambda has for it', () => {
+  const lines = onLambda(
+    { level: 'info', status: 200 },
+    { level: 'warn', what: 'a' },
+    { level: 'error', what: 'b' },
+    { level: 'alarm', alarm: 'c' },
+    { level: 'fatal', message: 'd' },
+  )
+  expect(lines.map((line) => [memberOf(line, 'level'), memberOf(line, 'message.level')])).toEqual([
+    ['INFO', 'info'],
+    ['WARN', 'warn'],
+    ['ERROR', 'error'],
+    ['ERROR', 'alarm'],
+    ['FATAL', 'fatal'],
+  ])
+  expect(memberOf(lines[0] ?? '', 'message.status')).toBe(200)
 })
 
-test('a run that left something undone is counted in both forms, and no other run is', () => {
-  for (const done of [{ renewed: 1, failed: 1 }, { failed: 20 }, { eventsFailed: 3, holdsEnded: 0 }]) {
-    for (const form of forms({ level: 'info', ...done })) expect(form).toMatch(pattern(FAILED_LINE))
-  }
-  for (const form of forms({ level: 'info', failed: 0, renewed: 5, eventsFailed: 0 })) {
-    expect(form).not.toMatch(pattern(FAILED_LINE))
-  }
+test('elsewhere a line is JSON on one line', () => {
+  const said = vi.spyOn(console, 'log').mockImplementation(() => {})
+  print({ level: 'alarm', alarm: 'a' })
+  expect(said.mock.calls).toEqual([['{"level":"alarm","alarm":"a"}']])
+  said.mockRestore()
 })
 
-test('a run that found overdue mail is counted in both forms, and no other run is', () => {
-  const run = { level: 'info', job: 'send-mail', sent: 3, failed: 0, dropped: 2 }
-  for (const form of forms({ ...run, overdue: 12 })) expect(form).toMatch(pattern(OVERDUE_LINE))
-  for (const form of forms({ ...run, overdue: 0 })) expect(form).not.toMatch(pattern(OVERDUE_LINE))
+const run = { level: 'info', job: 'send-mail', ms: 12, sent: 12, oldestSeconds: 12, leftOut: 3 } as const
+const request = { level: 'info', route: 'v1/login', status: 402, ms: 3 } as const
+
+test.each<[string, string, Line[], Line[]]>([
+  [
+    'a line of level alarm',
+    ALARM_LINE,
+    [{ level: 'alarm', job: 'sweep', alarm: 'a' }],
+    [{ ...run, alarms: ['alarm'] }],
+  ],
+  [
+    'a run that left something undone',
+    FAILED_LINE,
+    [
+      { ...run, failed: 1 },
+      { ...run, failed: 20 },
+      { ...run, eventsFailed: 3, holdsEnded: 0 },
+      { ...run, refunds: { done: 0, failed: 1 } },
+    ],
+    [{ ...run, failed: 0, renewed: 5, eventsFailed: 0 }],
+  ],
+  ['a run that found overdue mail', OVERDUE_LINE, [{ ...run, overdue: 12 }], [run, { ...run, overdue: 0 }]],
+  ['a run that found late mail', LATE_LINE, [{ ...run, late: 1 }], [run, { ...run, late: 0 }]],
+  ['a run that left mails', LEFT_LINE, [{ ...run, left: 40 }], [run, { ...run, left: 0 }]],
+  [
+    'a declined card',
+    DECLINE_LINE,
+    [{ ...request, error: 'card_declined' }],
+    [request, { ...request, error: 'quota_exhausted' }],
+  ],
+])('%s is counted, and no other line is', (_, filter, counted, others) => {
+  for (const line of onLambda(...counted)) expect(counts(filter, line), line).toBe(true)
+  for (const line of onLambda(...others)) expect(counts(filter, line), line).toBe(false)
 })
 
-test('a run that found late mail, or left some, is counted in both forms, and no other run is', () => {
-  const run = { level: 'info', job: 'send-mail', sent: 12, oldestSeconds: 12, leftOut: 3 }
-  for (const form of forms({ ...run, late: 1, left: 40 })) {
-    expect(form).toMatch(pattern(LATE_LINE))
-    expect(form).toMatch(pattern(LEFT_LINE))
-  }
-  for (const form of forms({ ...run, late: 0, left: 0 })) {
-    expect(form).not.toMatch(pattern(LATE_LINE))
-    expect(form).not.toMatch(pattern(LEFT_LINE))
-  }
-})
+/** The members of all our lines, and those of the gateway's. */
+const MEMBERS =
+  /^(?:level|requestId|route|status|ms|accountId|source|error|cause|what|job|alarm|failed|eventsFailed|left|oldestSeconds|template)$/
+const OF_THE_GATEWAY = /^(?:requestId|at|routeKey|status|ms|error|functionStatus|functionMs)$/
 
-/** An expression of Logs Insights, which stands between slashes. */
-const insights = (text: string) => new RegExp(text.slice(1, -1))
-
-test('the saved queries read the fields of a request in both forms', () => {
-  const line = {
-    level: 'info',
-    requestId: 'Kd3',
-    route: 'v1/request-password-reset',
-    status: 429,
-    ms: 4,
-    accountId: '0123456789abcdef01234567',
-    source: 'abcdef012345',
-    error: 'too_many_requests',
+test('a saved query asks for members that lines have', () => {
+  for (const { name, logs, query } of queriesOf('bursar-production')) {
+    const asked = [...query.matchAll(/\bmessage\.(\w+)/g)].map(([, member = '']) => member)
+    for (const member of asked) expect(member, name).toMatch(MEMBERS)
+    if (logs !== 'access') expect(asked, name).not.toEqual([])
+    else
+      for (const [, member] of query.matchAll(/(?:filter|by|pct\(|max\() ?(\w+)/g))
+        expect(member, name).toMatch(OF_THE_GATEWAY)
   }
-  const run = { level: 'info', job: 'send-mail', ms: 12, oldestSeconds: 340, late: 1, left: 7 }
-  for (const form of forms(line)) {
-    const read = (field: keyof typeof FIELDS) => insights(FIELDS[field]).exec(form)?.groups?.[field]
-    expect(
-      ['source', 'route', 'account', 'error'].map((field) => read(field as keyof typeof FIELDS)),
-    ).toEqual([line.source, line.route, line.accountId, line.error])
-    expect(form).toMatch(insights(REFUSED))
-    expect(form).not.toMatch(insights(SUCCEEDED))
-  }
-  for (const form of forms(run))
-    expect(
-      (['oldest', 'left'] as const).map((field) => insights(FIELDS[field]).exec(form)?.groups?.[field]),
-    ).toEqual(['340', '7'])
-  for (const form of forms({ ...line, status: 204, error: undefined })) {
-    expect(form).toMatch(insights(SUCCEEDED))
-    expect(form).not.toMatch(insights(REFUSED))
-  }
-})
-
-test('a declined card is counted in both forms, and no other refusal is', () => {
-  for (const form of forms({ level: 'info', status: 402, error: 'card_declined' }))
-    expect(form).toMatch(pattern(DECLINE_LINE))
-  for (const form of forms({ level: 'info', status: 402, error: 'quota_exhausted' }))
-    expect(form).not.toMatch(pattern(DECLINE_LINE))
 })
 
 test('a saved query searches logs that exist, as many as CloudWatch takes', () => {
   const names = functions.map(({ name }) => name)
   for (const { name, logs } of queriesOf('bursar-production')) {
-    if (logs === 'access') continue
+    if (typeof logs === 'string') continue
     expect(logs.length, name).toBeGreaterThan(0)
     expect(logs.length, name).toBeLessThanOrEqual(50)
     expect(new Set(logs).size, name).toBe(logs.length)
