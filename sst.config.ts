@@ -82,7 +82,7 @@ export default $config({
     }
     const api = createApi(deployment, functions)
     createWork(deployment, functions, { bus, deadLetters, mail })
-    createAlarms(deployment, functions, { api, table: stores.table, deadLetters })
+    createAlarms(deployment, functions, { api, table: stores.table, deadLetters, pool })
     const site = createSite(deployment, api)
     return {
       api: api.url,
@@ -104,6 +104,8 @@ async function load() {
     ...(await import('./functions/deploy/functions.ts')),
     ...(await import('./functions/deploy/alarms.ts')),
     ...(await import('./functions/deploy/attack.ts')),
+    ...(await import('./functions/deploy/business.ts')),
+    ...(await import('./functions/deploy/queries.ts')),
     ...(await import('./functions/deploy/permissions.ts')),
     ...(await import('./functions/deploy/settings.ts')),
     ...(await import('./functions/deploy/root-secret.ts')),
@@ -121,6 +123,7 @@ type Deployed = Data['functions'][number]
 type Setting = ReturnType<Data['environmentOf']>[number]
 type Grant = ReturnType<Data['grantsOf']>[number]
 type Alarm = ReturnType<Data['alarmsOf']>[number]
+type Chart = Data['attackCharts'][number]
 type PageFile = ReturnType<Data['pageFiles']>[number]
 
 interface Base {
@@ -699,9 +702,10 @@ interface Watched {
   api: sst.aws.ApiGatewayV2
   table: aws.dynamodb.Table
   deadLetters: aws.sqs.Queue
+  pool: ReturnType<typeof createUserPool>
 }
 
-/** Alarms are mailed to one address. Missing data raises no alarm: it means that nothing was counted. */
+/** Alarms are mailed to one address. Missing data raises an alarm only where something has to be counted all the time. */
 function createAlarms(deployment: Deployment, functions: Map<string, Lambda>, watched: Watched) {
   const { data, settings, prefix } = deployment
   const topic = new aws.sns.Topic('Alarms', { name: `${prefix}-alarms` })
@@ -714,18 +718,40 @@ function createAlarms(deployment: Deployment, functions: Map<string, Lambda>, wa
     new aws.cloudwatch.MetricAlarm(`${alarm.name}Alarm`, {
       name: `${prefix}-${alarm.name}`,
       alarmDescription: alarm.sentence,
-      comparisonOperator: 'GreaterThanOrEqualToThreshold',
+      comparisonOperator: alarm.absence ? 'LessThanThreshold' : 'GreaterThanOrEqualToThreshold',
       threshold: alarm.threshold,
       evaluationPeriods: alarm.periods,
       ...measured(alarm, sourceOf(alarm.metric.of, deployment, functions, watched)),
-      treatMissingData: 'notBreaching',
+      treatMissingData: alarm.absence ? 'breaching' : 'notBreaching',
       alarmActions: [topic.arn],
       okActions: [topic.arn],
     })
   }
+  createBudget(deployment)
   createLogMetrics(deployment, functions, watched.api)
   createQueries(deployment, functions, watched.api)
   createDashboard(deployment, watched)
+}
+
+/** AWS mails what the whole account costs when it nears what it may. Its costs are known some hours late. */
+function createBudget({ settings, prefix }: Deployment) {
+  const { monthlyBudget, alarmEmail } = settings
+  if (monthlyBudget === undefined) return
+  const notice = (notificationType: string, threshold: number) => ({
+    comparisonOperator: 'GREATER_THAN',
+    notificationType,
+    threshold,
+    thresholdType: 'PERCENTAGE',
+    subscriberEmailAddresses: [alarmEmail],
+  })
+  new aws.budgets.Budget('Budget', {
+    name: prefix,
+    budgetType: 'COST',
+    timeUnit: 'MONTHLY',
+    limitAmount: String(monthlyBudget),
+    limitUnit: 'USD',
+    notifications: [notice('ACTUAL', 80), notice('FORECASTED', 100)],
+  })
 }
 
 interface Source {
@@ -737,14 +763,17 @@ function sourceOf(
   of: Alarm['metric']['of'],
   { settings }: Deployment,
   functions: Map<string, Lambda>,
-  { api, table, deadLetters }: Watched,
+  { api, table, deadLetters, pool }: Watched,
 ): Source {
   if (typeof of === 'object') {
     return { namespace: 'AWS/Lambda', dimensions: { FunctionName: lambdaOf(functions, of.function).fn.name } }
   }
   const sources: Record<typeof of, Source> = {
     api: { namespace: 'AWS/ApiGateway', dimensions: { ApiId: api.nodes.api.id } },
-    allFunctions: { namespace: 'AWS/Lambda' },
+    userPool: {
+      namespace: 'AWS/Cognito',
+      dimensions: { UserPool: pool.pool.id, UserPoolClient: pool.client.id },
+    },
     table: { namespace: 'AWS/DynamoDB', dimensions: { TableName: table.name } },
     deadLetters: { namespace: 'AWS/SQS', dimensions: { QueueName: deadLetters.name } },
     logLines: { namespace: `Bursar/${settings.stage}` },
@@ -756,7 +785,13 @@ function sourceOf(
 /** What an alarm watches: one metric, or the sum of several. */
 function measured({ metric, periodSeconds }: Alarm, source: Source): Partial<aws.cloudwatch.MetricAlarmArgs> {
   const { names, statistic } = metric
-  if (names.length === 1) return { ...source, metricName: names[0], statistic, period: periodSeconds }
+  if (names.length === 1) {
+    const of = { ...source, metricName: names[0] ?? '', period: periodSeconds }
+    // With few requests the slowest one would decide.
+    return statistic === 'p99'
+      ? { ...of, extendedStatistic: statistic, evaluateLowSampleCountPercentiles: 'ignore' }
+      : { ...of, statistic }
+  }
   const parts = names.map((metricName, at) => ({
     id: `part${at}`,
     metric: { ...source, metricName, period: periodSeconds, stat: statistic },
@@ -771,12 +806,12 @@ function createLogMetrics(
   functions: Map<string, Lambda>,
   api: sst.aws.ApiGatewayV2,
 ) {
-  for (const { name, metric, pattern, log } of data.countedLines) {
+  for (const { name, metric, pattern, log, value = '1' } of data.countedLines) {
     const group = log === 'access' ? api.nodes.logGroup : lambdaOf(functions, log.function).log
     new aws.cloudwatch.LogMetricFilter(name, {
       logGroupName: group.name,
       pattern,
-      metricTransformation: { namespace: `Bursar/${settings.stage}`, name: metric, value: '1' },
+      metricTransformation: { namespace: `Bursar/${settings.stage}`, name: metric, value },
     })
   }
 }
@@ -789,11 +824,15 @@ function createQueries(
 ) {
   for (const { name, logs, query } of data.queriesOf(prefix)) {
     const groups =
-      logs === 'access' ? [api.nodes.logGroup] : logs.map((each) => lambdaOf(functions, each).log)
+      logs === 'access'
+        ? [api.nodes.logGroup]
+        : logs === 'chosen'
+          ? []
+          : logs.map((each) => lambdaOf(functions, each).log)
     const id = data.pascal((name.split('/').at(-1) ?? '').toLowerCase().replaceAll(' ', '-'))
     new aws.cloudwatch.QueryDefinition(`${id}Query`, {
       name,
-      logGroupNames: groups.map((group) => group.name),
+      ...(groups.length > 0 && { logGroupNames: groups.map((group) => group.name) }),
       queryString: query,
     })
   }
@@ -806,9 +845,14 @@ function createDashboard({ data, settings, prefix }: Deployment, { api, table, d
   const searched = (metric: string, stat: string) => [
     { expression: `SEARCH('${functions} MetricName="${metric}"', '${stat}', 300)`, id: metric.toLowerCase() },
   ]
+  const ofLines = ([title, metrics]: Chart): [string, unknown[]] => [
+    title,
+    metrics.map((metric) => [`Bursar/${settings.stage}`, metric]),
+  ]
   const charts = $util
     .all([api.nodes.api.id, table.name, deadLetters.name])
     .apply(([apiId, tableName, queueName]): [string, unknown[]][] => [
+      ...data.businessCharts.map(ofLines),
       ['Requests', ['Count', '4xx', '5xx'].map((metric) => ['AWS/ApiGateway', metric, 'ApiId', apiId])],
       [
         'Latency, ms (p50, p99)',
@@ -835,23 +879,11 @@ function createDashboard({ data, settings, prefix }: Deployment, { api, table, d
         ]),
       ],
       ['Dead letters', [['AWS/SQS', 'ApproximateNumberOfMessagesVisible', 'QueueName', queueName]]],
-      ...data.attackCharts.map(([title, metrics]): [string, unknown[]] => [
-        title,
-        metrics.map((metric) => [`Bursar/${settings.stage}`, metric]),
+      ...data.attackCharts.map(ofLines),
+      ofLines([
+        'Lines of level alarm, webhook failures, failed payment work, late and left mail, failed events',
+        ['AlarmLines', 'WebhookFailures', 'PaymentWorkFailed', 'MailLate', 'MailLeft', 'EventsFailed'],
       ]),
-      [
-        'Lines of level alarm, webhook failures, failed payment work, failed, overdue, late and left mail, failed events',
-        [
-          'AlarmLines',
-          'WebhookFailures',
-          'PaymentWorkFailed',
-          'MailFailed',
-          'MailOverdue',
-          'MailLate',
-          'MailLeft',
-          'EventsFailed',
-        ].map((metric) => [`Bursar/${settings.stage}`, metric]),
-      ],
     ])
   const dashboardBody = $jsonStringify({
     widgets: $util.all([charts, region]).apply(([all, name]) =>

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
 import type { Deps } from '../ports.ts'
-import { countWrites } from '../reports/count-event.ts'
+import { additionsOf, countWrites } from '../reports/count-event.ts'
 import { eachDue, type Run } from '../table/due.ts'
 import { expr, unchangedSince } from '../table/expression.ts'
 import {
@@ -31,6 +31,8 @@ export interface PublishedEvents {
   published: number
   /** Accounts whose events failed; they stay due. */
   failed: number
+  /** What the events that were published add to the totals of their days, if anything. */
+  added?: Record<string, number>
 }
 
 /**
@@ -43,6 +45,11 @@ export async function publishEvents(deps: Deps<'table' | 'events'>, run: Run): P
   // Read once a run, and only if something is due.
   let endpoints: Promise<EventEndpoint[]> | undefined
   let published = 0
+  const added: Record<string, number> = {}
+  const count = (event: StoredEvent) => {
+    published++
+    for (const [name, value] of Object.entries(additionsOf(event))) added[name] = (added[name] ?? 0) + (value ?? 0)
+  }
   const { failed } = await eachDue(deps, 'EVENT', run, async (key) => {
     const accountId = accountIdIn(key)
     // The first due event of an account stands for all of them.
@@ -50,12 +57,12 @@ export async function publishEvents(deps: Deps<'table' | 'events'>, run: Run): P
     begun.add(accountId)
     for (let isMore = true; isMore && deps.clock.nowMs() < run.untilMs; ) {
       endpoints ??= readEndpoints(deps)
-      const done = await publishSome(deps, accountId, key.sk, await endpoints, () => published++)
+      const done = await publishSome(deps, accountId, key.sk, await endpoints, count)
       isMore = done === 'more'
     }
     return true
   })
-  return { published, failed }
+  return { published, failed, ...(Object.keys(added).length > 0 && { added }) }
 }
 
 /** Events of one account that get their numbers in one write. */
@@ -67,7 +74,7 @@ async function publishSome(
   accountId: string,
   dueSk: string,
   endpoints: readonly EventEndpoint[],
-  count: () => void,
+  count: (event: StoredEvent) => void,
 ): Promise<'more' | 'none'> {
   const numbers = z.parse(numbersSchema, (await deps.table.get(eventNumbersKey(accountId))) ?? {})
   const found = await waitingEvents(deps, accountId, [dueSk, ...Object.keys(numbers.waiting)])
@@ -78,7 +85,7 @@ async function publishSome(
   for (const { event, sequence } of numbered) {
     await deps.events.publish(event.type, { ...envelopeOf(event, sequence) })
     await markPublished(deps, event, sequence, endpoints)
-    count()
+    count(event)
   }
   return found.length > numbered.length ? 'more' : 'none'
 }

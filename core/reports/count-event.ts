@@ -50,11 +50,17 @@ const counting: { [T in EventTypeName]?: (data: EventData<T>) => Counted } = {
 /** Events with which an account begins: they begin the count of its use, too. */
 const FIRST: readonly string[] = ['account.registered', 'account.imported']
 
+const countedOf = ({ type, data }: StoredEvent): Counted | undefined =>
+  (counting[type as EventTypeName] as ((data: unknown) => Counted) | undefined)?.(data)
+
+/** What an event adds to the totals of its day. */
+export const additionsOf = (event: StoredEvent): Additions => countedOf(event)?.adds ?? {}
+
 /** The writes that count an event, for the transaction that marks it as published. */
 export async function countWrites(deps: Deps<'table'>, event: StoredEvent): Promise<Write[]> {
-  const count = counting[event.type as EventTypeName] as ((data: unknown) => Counted) | undefined
-  if (!count) return []
-  const { adds = {}, measures = {} } = count(event.data)
+  const counted = countedOf(event)
+  if (!counted) return []
+  const { adds = {}, measures = {} } = counted
   const accountId = accountIdIn(event)
   const day = dayOf(event.atMs)
   return [

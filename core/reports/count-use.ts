@@ -13,23 +13,34 @@ import { totalWrites } from './totals.ts'
  * Counts what accounts have used on days that have ended, in the totals and in the month of each. A snapshot is taken when
  * an account first uses units on another day, and is due once that day has ended: then it tells what was used on that
  * day, from the next snapshot, or from the counter where that still stands.
- * @returns how many days were counted, and how many failed and stay due
+ * @returns how many days were counted, how many failed and stay due, and the units that were used on them
  */
-export const countUse = (deps: Deps<'table'>, run: Run): Promise<Worked> =>
-  eachDue(deps, 'USE', run, (key) =>
+export async function countUse(
+  deps: Deps<'table'>,
+  run: Run,
+): Promise<Worked & { added?: { unitsUsed: number } }> {
+  let unitsUsed = 0
+  const worked = await eachDue(deps, 'USE', run, async (key) => {
     // Another day of the account may be added to its month at the same moment.
-    retryRaces(
+    const used = await retryRaces(
       deps,
       async () => {
         const snapshot = await deps.table.get(key)
-        return snapshot?.due !== undefined && countDay(deps, key, snapshot)
+        return snapshot?.due === undefined ? undefined : countDay(deps, key, snapshot)
       },
       'temporarily_unavailable',
-    ),
-  )
+    )
+    unitsUsed += used ?? 0
+    return used !== undefined
+  })
+  return { ...worked, ...(unitsUsed > 0 && { added: { unitsUsed } }) }
+}
 
-/** @throws ConditionFailed if another run was first, with this day or with another one of the month */
-async function countDay(deps: Deps<'table'>, key: Key, snapshot: Item): Promise<boolean> {
+/**
+ * @returns the units used; undefined for a day whose count is not final yet
+ * @throws ConditionFailed if another run was first, with this day or with another one of the month
+ */
+async function countDay(deps: Deps<'table'>, key: Key, snapshot: Item): Promise<number | undefined> {
   const accountId = accountIdIn(key)
   const since = Number(key.sk.slice(DAY_PREFIX.length))
   const stillDue = expr`#dueAtMs = ${snapshot.dueAtMs}`
@@ -37,7 +48,7 @@ async function countDay(deps: Deps<'table'>, key: Key, snapshot: Item): Promise<
   const finalAtMs = end && useFinalAtMs(end.day)
   if (finalAtMs !== undefined && deps.clock.nowMs() < finalAtMs) {
     await deps.table.update(key, expr`SET #dueAtMs = ${finalAtMs}`, stillDue)
-    return false
+    return undefined
   }
   const used = end ? end.used - Number(snapshot.u) : 0
   const day = end?.day ?? since
@@ -47,7 +58,7 @@ async function countDay(deps: Deps<'table'>, key: Key, snapshot: Item): Promise<
     ...totalWrites(accountId, day, { unitsUsed: used }),
     ...(await monthWrites(deps, accountId, monthOfDay(day), { used })),
   ])
-  return true
+  return used
 }
 
 /** The first day after a snapshot on which the counter stood, with the units used until its end; undefined without one. */

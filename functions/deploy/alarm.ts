@@ -5,8 +5,10 @@ export interface Alarm {
   /** What happened, what it means and where to look. CloudWatch takes 1,024 characters. */
   sentence: string
   metric: Metric
-  /** The alarm goes off at this value or above. */
+  /** The alarm goes off at this value or above; with `absence`, below it. */
   threshold: number
+  /** For what must happen all the time: the alarm goes off if it does not, or if nothing is counted at all. */
+  absence?: true
   periodSeconds: number
   /** How many consecutive periods must reach the threshold. */
   periods: number
@@ -15,9 +17,9 @@ export interface Alarm {
 /** A metric of CloudWatch. The values of several names are added up. */
 export interface Metric {
   /** `mail`: all mail of the AWS account in this region, by whose rates SES judges the account. */
-  of: 'api' | 'allFunctions' | 'table' | 'deadLetters' | 'logLines' | 'mail' | { function: string }
+  of: 'api' | 'table' | 'userPool' | 'deadLetters' | 'logLines' | 'mail' | { function: string }
   names: readonly [string, ...string[]]
-  statistic: 'Sum' | 'Maximum'
+  statistic: 'Sum' | 'Maximum' | 'p99'
 }
 
 /** Log lines that CloudWatch counts, under a metric of the stage. */
@@ -39,7 +41,24 @@ export interface CountedLines {
     | 'TooManyRequests'
     | 'Registrations'
     | 'CardDeclines'
+    | 'FunctionThrottles'
+    | Business
   /** A filter pattern of CloudWatch Logs. */
   pattern: string
   log: 'access' | { function: string }
+  /** The member of the line whose value is added up; by default each line counts as 1. */
+  value?: `$.message.${string}`
 }
+
+/** What the business does. */
+export type Business =
+  | 'SignUps'
+  | 'Confirmed'
+  | 'Purchases'
+  | 'UnitsSold'
+  | 'UnitsUsed'
+  | 'Refunds'
+  | 'Disputes'
+  | 'Renewals'
+  | 'RenewalsWaiting'
+  | 'MailsBounced'

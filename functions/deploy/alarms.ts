@@ -1,5 +1,6 @@
 import type { Alarm, CountedLines, Metric } from './alarm.ts'
 import { attackAlarms, attackLines } from './attack.ts'
+import { businessLines } from './business.ts'
 import {
   type Deployed,
   functions,
@@ -11,21 +12,19 @@ import {
   webhookRoutes,
 } from './functions.ts'
 
-/**
- * Matches a log line that a person must see, such as a ledger that does not add up: `"level":"alarm"`. Lambda
- * embeds our line as text in JSON of its own, where each quote has a backslash; the pattern matches both
- * forms.
- */
-export const ALARM_LINE = '%level.{3,5}alarm%'
-/** Matches the line of a run that left work undone: `"failed":1` or more, `"eventsFailed":1` and the like. */
+/** Matches a log line that a person must see, such as a ledger that does not add up. Lambda puts our lines into `message`. */
+export const ALARM_LINE = '{ $.message.level = "alarm" }'
+/** Matches the line of a run that left work undone: any count whose name ends in `failed`, however deep it lies. */
 export const FAILED_LINE = '%ailed.{2,3}[1-9]%'
-/** Matches the line of a run of `send-mail` that found mails which had waited for too long: `"overdue":1` or more. */
-export const OVERDUE_LINE = '%overdue.{2,3}[1-9]%'
+/** Matches the line of a run of `send-mail` that found mails which had waited for too long. */
+export const OVERDUE_LINE = '{ $.message.overdue > 0 }'
+/** Matches the line of a run of `send-mail` whose oldest mail or request had waited for five minutes. */
+export const LATE_LINE = '{ $.message.late > 0 }'
+/** Matches the line of a run of `send-mail` that had no time for all mails and requests. */
+export const LEFT_LINE = '{ $.message.left > 0 }'
 
-/** Matches the line of a run of `send-mail` whose oldest mail or request had waited for five minutes: `"late":1`. */
-export const LATE_LINE = '%late.{2,3}1%'
-/** Matches the line of a run of `send-mail` that had no time for all mails and requests: `"left":1` or more. */
-export const LEFT_LINE = '%left.{2,3}[1-9]%'
+/** Matches the line of the gateway about a request whose function Lambda refused to run. The gateway writes a text. */
+export const THROTTLED_LINE = '{ $.functionStatus = "429" }'
 
 const payingJobs = [...scheduled, ...started].filter(({ needs }) => needs.includes('payments'))
 const mailJobs = scheduled.filter(({ needs }) => needs.includes('mail'))
@@ -81,7 +80,14 @@ export const countedLines: readonly CountedLines[] = [
     pattern: `{ ${ofWebhooks} && ($.status = 400) }`,
     log: 'access',
   },
+  {
+    name: 'FunctionThrottles',
+    metric: 'FunctionThrottles',
+    pattern: THROTTLED_LINE,
+    log: 'access',
+  },
   ...attackLines,
+  ...businessLines,
 ]
 
 const once = { threshold: 1, periodSeconds: 300, periods: 1 }
@@ -93,6 +99,7 @@ export function alarmsOf(prefix: string): Alarm[] {
     ...ofTheApi(prefix),
     ...functions.flatMap((fn) => throttlesOf(prefix, fn)),
     ...[...scheduled, ...subscribed, ...started].map((fn) => errorsOf(prefix, fn)),
+    ...scheduled.map((job) => absenceOf(prefix, job)),
     ...ofStoredWork(prefix),
     ...ofMoney(prefix),
     ...ofMail(prefix),
@@ -111,17 +118,45 @@ function ofTheApi(prefix: string): Alarm[] {
       threshold: 5,
     },
     {
+      name: 'SlowAnswers',
+      sentence: `For 15 minutes one answer in a hundred took the API more than 5 seconds. Run the saved query ${prefix}/operation/Slowest routes. One slow route: open the log group of its function. All of them: DynamoDB or the account's concurrency is short, and TableThrottles or Throttles goes off too. Routes of cards alone: see status.stripe.com.`,
+      metric: { of: 'api', names: ['Latency'], statistic: 'p99' },
+      threshold: 5_000,
+      periodSeconds: 300,
+      periods: 3,
+    },
+    {
       ...once,
       name: 'Throttles',
-      sentence: `Lambda refused to run a function of this account and region: the function used up its reserved concurrency, or the account has none left. Callers of the API get errors, and background work is late. Open the dashboard ${prefix}: "Throttles by function" names the function. If the chart shows no function of Bursar, Lambda refused another function of the account. If the account's whole quota "Concurrent executions" is in use, raise it under Service Quotas.`,
-      metric: sum('allFunctions', 'Throttles'),
+      sentence: `Lambda refused to run functions of this stage for at least 5 requests in 5 minutes, which were answered with an error. Run the saved query ${prefix}/operation/Errors by route: it names the routes. In the dashboard ${prefix}, "Concurrency by function" shows which functions ran then. If the account's whole quota "Concurrent executions" is in use, raise it under Service Quotas; another program of this AWS account may use it.`,
+      metric: sum('logLines', 'FunctionThrottles'),
+      threshold: 5,
+    },
+    {
+      ...once,
+      name: 'VaultThrottles',
+      sentence: `Cognito refused at least 5 sign-ins or new users in 5 minutes because they came too fast for the quota of this AWS account and region. Customers who have signed in go first; strangers are answered 429. Run the saved query ${prefix}/attack/Refusals by source. If it is ordinary traffic, raise "UserAuthentication" and "UserCreation" under Service Quotas, Amazon Cognito user pools.`,
+      metric: sum('userPool', 'SignInThrottles', 'SignUpThrottles', 'TokenRefreshThrottles'),
+      threshold: 5,
     },
   ]
 }
 
-/** The alarm of a function with reserved concurrency; none for other functions. */
+/**
+ * The alarm of a function that the gateway does not call, or that has reserved concurrency. Lambda counts refused runs of
+ * the others in the answers of the gateway.
+ */
 function throttlesOf(prefix: string, { name, kind, reserved }: Deployed): Alarm[] {
-  if (reserved === undefined) return []
+  if (reserved === undefined && kind === 'endpoint') return []
+  if (reserved === undefined)
+    return [
+      {
+        ...once,
+        name: `${pascal(name)}Throttles`,
+        sentence: `Lambda refused to run ${name}, because the account has no concurrency left. ${LATE[kind as keyof typeof LATE]} If the account's whole quota "Concurrent executions" is in use, raise it under Service Quotas. Then open the log group ${logGroupOf(prefix, name)}.`,
+        metric: sum({ function: name }, 'Throttles'),
+      },
+    ]
   const meaning =
     kind === 'endpoint'
       ? 'Callers get errors. Stripe retries a refused event for three days, so payments and cards are settled late. In Stripe, Developers, Webhooks shows the failed deliveries.'
@@ -137,6 +172,31 @@ function throttlesOf(prefix: string, { name, kind, reserved }: Deployed): Alarm[
       periods: 3,
     },
   ]
+}
+
+/** What it means that a function without reserved concurrency does not run. */
+const LATE = {
+  authorizer: 'Signed-in customers are answered 500.',
+  trigger: 'Sign-ins fail.',
+  subscriber: 'Events are late; EventBridge sends them again for a day.',
+}
+
+/** The minutes of `rate(10 minutes)`. */
+const minutesOf = (every: string): number =>
+  Number(/\d+/.exec(every)) * (every.includes('hour') ? 60 : every.includes('day') ? 1_440 : 1)
+
+/** A job that does not run at all fails nowhere, so no other alarm sees it. */
+function absenceOf(prefix: string, { name, every }: (typeof scheduled)[number]): Alarm {
+  const minutes = Math.max(15, 3 * minutesOf(every))
+  return {
+    name: `${pascal(name)}Absent`,
+    sentence: `${name} has not run for ${minutes} minutes, though its schedule is ${every}. Its work waits, and none is lost. Open EventBridge, Scheduler, and see that its schedule is enabled and has a target; if runs are refused, the alarm for its throttles goes off too. The log group ${logGroupOf(prefix, name)} shows the last run.`,
+    metric: sum({ function: name }, 'Invocations'),
+    threshold: 1,
+    absence: true,
+    periodSeconds: Math.min(minutes, 60) * 60,
+    periods: Math.ceil(minutes / 60),
+  }
 }
 
 function errorsOf(prefix: string, { name }: Deployed): Alarm {

@@ -86,6 +86,9 @@ function together(grants: readonly Grant[]): Grant[] {
   )
 }
 
+/** What a function's code does with the root secret. */
+export const purposesOf = ({ name }: Deployed): Purpose[] => words(callsOf(name).purposes) as Purpose[]
+
 /** The names of all settings in a function's environment that its ports read. */
 export function environmentOf({ kind, needs }: Deployed): Setting[] {
   const tokens: Setting[] = kind === 'authorizer' ? ['USER_POOL_ID', 'USER_POOL_CLIENT_ID'] : []

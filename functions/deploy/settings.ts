@@ -21,6 +21,8 @@ export interface Settings {
   appUrl: string
   /** The e-mail address that gets the alarms. */
   alarmEmail: string
+  /** How much the AWS account may cost in a month, in USD, before its operator is told; undefined for no limit. */
+  monthlyBudget: number | undefined
   /** Origins of the frontends that may call from a browser. */
   allowedOrigins: readonly string[]
   /** With which pages begin a payment at Stripe. Everybody may know it. */
@@ -83,6 +85,7 @@ export function settingsOf(stage: string, env: Environment): Settings {
     createMailIdentity: identity === 'create',
     appUrl: frontend(appUrlOf(env, site), production),
     alarmEmail: address('ALARM_EMAIL', required(env, 'ALARM_EMAIL', 'where alarms go, an e-mail address')),
+    monthlyBudget: budget(env.MONTHLY_BUDGET),
     allowedOrigins: origins(env.ALLOWED_ORIGINS ?? '', production),
     publishableKey: publishableKey(
       required(env, 'STRIPE_PUBLISHABLE_KEY', 'the publishable key of your Stripe account, pk_…'),
@@ -93,6 +96,13 @@ export function settingsOf(stage: string, env: Environment): Settings {
     challengeKey: pages.challengeKey,
     site,
   }
+}
+
+function budget(text: string | undefined): number | undefined {
+  if (!text?.trim()) return undefined
+  if (!/^[1-9]\d{0,6}$/.test(text.trim()))
+    throw new Error('MONTHLY_BUDGET must be a whole number of US dollars, such as 200. Set it, or unset it.')
+  return Number(text)
 }
 
 /** The address in mails: the operator's own frontend, or the portal at its domain. */

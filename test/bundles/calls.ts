@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseSync } from '@swc/core'
+import { PURPOSES } from '../../core/purposes.ts'
 import { type Deployed, functions } from '../../functions/deploy/functions.ts'
 import { needs } from '../../functions/http/needs.ts'
 import { reachableCode } from './reads.ts'
@@ -12,6 +13,8 @@ export interface Calls {
   /** Partitions of the table that it only reads, and those that it may write, as patterns of IAM. */
   reads: string[]
   writes: string[]
+  /** What it does with the root secret. */
+  purposes: string[]
 }
 
 /** The parts of swc's syntax tree that are read here. */
@@ -57,7 +60,7 @@ export async function callsOf(fn: Deployed): Promise<Calls> {
   // esbuild writes the path of each module above its code.
   const modules = (await reachableCode(fn)).split(/^ *\/\/ (?=[\w/.-]+\.ts$)/m)
   const code = modules.filter((text) => !BEHIND.test(text)).map((text) => `// ${text}`)
-  const found: Found = { methods: new Set(), reads: new Set(), writes: new Set() }
+  const found: Found = { methods: new Set(), reads: new Set(), writes: new Set(), purposes: new Set() }
   visit(parseSync(code.join('\n'), { syntax: 'ecmascript', target: 'es2022' }), found, 'writes')
   const methods = [...found.methods].filter((method) =>
     fn.needs.some((need) => method.startsWith(`${need}.`)),
@@ -70,6 +73,7 @@ export async function callsOf(fn: Deployed): Promise<Calls> {
     methods: methods.sort(),
     reads: reached.filter((partition) => !isWritten(partition)),
     writes: reached.filter(isWritten),
+    purposes: fn.needs.includes('keyring') ? [...found.purposes].sort() : [],
   }
 }
 
@@ -90,7 +94,7 @@ const ONLY_MADE_BY_NAME = [
   'ENDPOINTS',
 ]
 
-type Found = { methods: Set<string>; reads: Set<string>; writes: Set<string> }
+type Found = { methods: Set<string>; reads: Set<string>; writes: Set<string>; purposes: Set<string> }
 
 /** Collects what a syntax tree asks for. Keys count as written, unless they are arguments of a read. */
 function visit(node: unknown, found: Found, use: Use): void {
@@ -105,6 +109,7 @@ function visit(node: unknown, found: Found, use: Use): void {
   if (type === 'AssignmentExpression' && isKey(rest.left, rest.right)) return
   if (type === 'MemberExpression') add(`${unnumbered(holderOf(object))}.${nameOf(property)}`, found, use)
   if (type === 'StringLiteral' && WHOLE.has(nameOf(node))) found[use].add(nameOf(node))
+  if (type === 'StringLiteral' && isPurpose(nameOf(node))) found.purposes.add(nameOf(node))
   if (type === 'Identifier' && isConstant(nameOf(node))) add(unnumbered(nameOf(node)), found, use)
   if (type === 'ObjectExpression') addWrite((properties ?? []) as Node[], found)
   const isRead =
@@ -146,6 +151,8 @@ const isKey = (variable: unknown, value: unknown): boolean => {
   if (name === 'keys') return type === 'ObjectExpression'
   return partitions.has(name) && /^(?:Arrow|StringLiteral|TemplateLiteral)/.test(type)
 }
+
+const isPurpose = (text: string): boolean => PURPOSES.some((purpose) => purpose === text)
 
 const isConstant = (name: string): boolean => /^[A-Z_]+\d*$/.test(name)
 
@@ -229,8 +236,8 @@ export const CALLS_FILE = 'functions/deploy/calls.ts'
 export async function callsFile(): Promise<string> {
   const all = await Promise.all(functions.map(async (fn) => [fn.name, await callsOf(fn)] as const))
   const lines = all.map(
-    ([name, { methods, reads, writes }]) =>
-      `  '${name}': { methods: '${methods.join(' ')}', reads: '${reads.join(' ')}', writes: '${writes.join(' ')}' },`,
+    ([name, { methods, reads, writes, purposes }]) =>
+      `  '${name}': { methods: '${methods.join(' ')}', reads: '${reads.join(' ')}', writes: '${writes.join(' ')}', purposes: '${purposes.join(' ')}' },`,
   )
   return `// Written by \`npm run generate\` from the code that each function can reach.
 
@@ -242,6 +249,8 @@ export interface Calls {
   reads: string
   /** Partitions that it may write, and read. */
   writes: string
+  /** What it does with the root secret, for which it gets a key each. */
+  purposes: string
 }
 
 // biome-ignore format: a line for each function

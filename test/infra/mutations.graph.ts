@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { CUSTOM_DOMAIN } from './environment.ts'
-import { type Edit, graphOf } from './graph.ts'
+import { type Edit, graphOf, ROOT } from './graph.ts'
 import { rules } from './rules.ts'
 
 /**
@@ -23,6 +25,18 @@ const grants = (from: string, to: string): Edit => ({
   from,
   to,
 })
+
+const access = (from: string, to: string): Edit => ({ file: 'functions/deploy/permissions.ts', from, to })
+
+/** An edit of what the code of a function can reach. */
+function calls(name: string, from: string, to: string): Edit {
+  const file = 'functions/deploy/calls.ts'
+  const line =
+    readFileSync(join(ROOT, file), 'utf8')
+      .split('\n')
+      .find((one) => one.includes(`'${name}': `)) ?? name
+  return { file, from: line, to: line.replace(from, () => to) }
+}
 
 const lots: Mistake[][] = [
   [
@@ -180,16 +194,38 @@ const lots: Mistake[][] = [
     },
     {
       title: 'a scan',
-      edit: grants(
-        "const READS = ['dynamodb:GetItem', 'dynamodb:Query']",
-        "const READS = ['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:Scan']",
-      ),
-      found: /^permission of v1-get-user: dynamodb:Scan on \S+ should not be there$/,
+      edit: grants("list: toTable('Query'),", "list: [...toTable('Query'), ...toTable('Scan')],"),
+      found: /^permission of v1-login: dynamodb:Scan on .* should not be there$/,
     },
     {
       title: 'a port without its permission',
-      edit: grants("          'cognito-idp:AdminDeleteUser',\n", ''),
-      found: /^permission of jobs-sweep: cognito-idp:AdminDeleteUser on \S+ is missing$/,
+      edit: grants("remove: toPool('AdminDeleteUser'),", ''),
+      found: /^jobs-sweep may not call cognito-idp:AdminDeleteUser on .*: ImplicitlyDenied$/,
+    },
+    {
+      title: 'a call that a function makes without its permission',
+      edit: calls('v1-refresh', 'table.update', 'table.put'),
+      found: /^v1-refresh may not call dynamodb:UpdateItem on .* ACCOUNT#69a0c3: ImplicitlyDenied$/,
+    },
+    {
+      title: 'a partition that a function asks for without its permission',
+      edit: calls('v1-register', 'USERNAME#*', 'TOTALS'),
+      found: /^v1-register may not call dynamodb:\w+ on .* USERNAME#69a0c3: ImplicitlyDenied$/,
+    },
+    {
+      title: 'passwords that the end of a session could set',
+      edit: calls('v1-logout', "methods: '", "methods: 'identity.setPassword "),
+      found: /^permission of v1-logout: cognito-idp:AdminSetUserPassword on \S+ should not be there$/,
+    },
+    {
+      title: 'a permission that no call uses',
+      edit: calls('v1-end-session', "methods: '", "methods: 'table.remove "),
+      found: /^v1-end-session may call dynamodb:DeleteItem, and no test's call does$/,
+    },
+    {
+      title: 'a table’s key that is used without DynamoDB',
+      edit: access("values: ['<dynamodb>'],", "values: ['dynamodb.us-east-1.amazonaws.com'],"),
+      found: /^v1-login may not call kms:Decrypt on .*TableKey/,
     },
     {
       title: 'mail from any sender',
@@ -234,6 +270,21 @@ const lots: Mistake[][] = [
     },
   ],
   [
+    {
+      title: 'requests to the table that name no partition',
+      edit: access("{ test: 'Null', variable: LEADING_KEYS, values: ['false'] },", ''),
+      found: /^the conditions of v1-login is /,
+    },
+    {
+      title: 'credentials of services that any key could make',
+      edit: calls('v1-consume', "reads: 'SERVICE#*', writes: '", "reads: '', writes: 'SERVICE#* "),
+      found: /^v1-consume may change SERVICE#\*$/,
+    },
+    {
+      title: 'a function that reaches every partition',
+      edit: calls('v1-get-user', "reads: '", "reads: '* "),
+      found: /^v1-get-user reaches the partitions \*$/,
+    },
     {
       title: 'a route that has no row',
       edit: config(
@@ -292,6 +343,16 @@ const lots: Mistake[][] = [
       found: /^log metric: .* AlarmLines 1 is missing$/,
     },
     {
+      title: 'a job whose absence nobody hears of',
+      edit: alarms('    absence: true,\n', ''),
+      found: /^what bursar-production-JobsSendMailAbsent does is /,
+    },
+    {
+      title: 'a budget of which nobody hears',
+      edit: config('subscriberEmailAddresses: [alarmEmail],', 'subscriberEmailAddresses: [],'),
+      found: /^the budget is /,
+    },
+    {
       title: 'an additional alarm that the rules do not know',
       edit: alarms(
         '    ...ofMoney(prefix),\n',
@@ -302,7 +363,7 @@ const lots: Mistake[][] = [
     {
       title: 'an alarm that does not say where the log is',
       edit: alarms('logGroupOf(prefix, name)}: a line', "'of its own'}: a line"),
-      found: /^JobsSweepErrors does not name \/aws\/lambda\/bursar-production-jobs-sweep:$/,
+      found: /^JobsSweepErrors does not name \/aws\/lambda\/bursar-production-jobs-sweep$/,
     },
     {
       title: 'an alarm that names an unknown log group',
@@ -316,8 +377,8 @@ const lots: Mistake[][] = [
     },
     {
       title: 'an alarm that names an unknown chart',
-      edit: config("['Throttles by function', [", "['Refusals by function', ["),
-      found: /^Throttles names the chart Throttles by function, which is not there$/,
+      edit: config("['Concurrency by function', [", "['Runs by function', ["),
+      found: /^Throttles names the chart Concurrency by function, which is not there$/,
     },
     {
       title: 'throttled writes that are left out of the sum',
@@ -375,10 +436,10 @@ const lots: Mistake[][] = [
 describe.each(lots.map((lot, at) => [at + 1, lot] as const))('lot %i', async (_, lot) => {
   const graph = await graphOf({
     stage: 'production',
-    environment: CUSTOM_DOMAIN,
+    environment: { ...CUSTOM_DOMAIN, MONTHLY_BUDGET: '200' },
     edits: lot.map(({ edit }) => edit),
   })
-  const said = Object.values(rules).flatMap((rule) => rule(graph))
+  const said = (await Promise.all(Object.values(rules).map((rule) => rule(graph)))).flat()
 
   test('the deployment reports no error itself', () => {
     expect(graph.errors).toEqual([])
@@ -410,7 +471,7 @@ describe('a stage without pages', async () => {
     environment: { PAGES: 'off' },
     edits: mistakes.map(({ edit }) => edit),
   })
-  const said = Object.values(rules).flatMap((rule) => rule(graph))
+  const said = (await Promise.all(Object.values(rules).map((rule) => rule(graph)))).flat()
 
   test.each(mistakes)('$title is found', ({ found }) => {
     expect(said.filter((sentence) => found.test(sentence))).not.toEqual([])

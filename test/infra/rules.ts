@@ -7,8 +7,9 @@ import { errorsOf } from '../../functions/http/row-errors.ts'
 import { rows } from '../../functions/http/rows.ts'
 import { jobs, subscribers, tasks } from '../../functions/jobs/schedule.ts'
 import { ENVIRONMENT } from './environment.ts'
-import { all, difference, inputsOf, type Rule, same } from './findings.ts'
+import { all, arn, difference, inputsOf, prefixOf, type Rule, same } from './findings.ts'
 import type { Graph, Resource } from './graph.ts'
+import { everyCallIsAllowed, everyGrantIsUsed, type Statement, statementsOf } from './iam.ts'
 import { hasSite, keptAssets, pageCount, siteCounts, siteRules } from './site-rules.ts'
 
 /**
@@ -16,10 +17,7 @@ import { hasSite, keptAssets, pageCount, siteCounts, siteRules } from './site-ru
  * The rules read from rows and jobs what has to be deployed. They state permissions and settings again,
  * independently of `functions/deploy/`, because a rule that used the same code could not find its mistakes.
  */
-const REGION = 'eu-west-1'
 const production = ({ stage }: Graph) => stage === 'production'
-const prefixOf = ({ stage }: Graph) => `bursar-${stage}`
-const arn = (service: string, path: string) => `arn:aws:${service}:${REGION}:123456789012:${path}`
 const tableArn = (graph: Graph) => arn('dynamodb', `table/${prefixOf(graph)}`)
 const deadLettersArn = (graph: Graph) => arn('sqs', `${prefixOf(graph)}-dead-letters`)
 const functionArn = (graph: Graph, name: string) => arn('lambda', `function:${prefixOf(graph)}-${name}`)
@@ -32,6 +30,7 @@ const DESTINATION = 'aws:sesv2/configurationSetEventDestination:ConfigurationSet
 const ALARM = 'aws:cloudwatch/metricAlarm:MetricAlarm'
 const FILTER = 'aws:cloudwatch/logMetricFilter:LogMetricFilter'
 const QUERY = 'aws:cloudwatch/queryDefinition:QueryDefinition'
+const BUDGET = 'aws:budgets/budget:Budget'
 const LOG_GROUP = 'aws:cloudwatch/logGroup:LogGroup'
 
 // The expected functions and routes, read from the rows
@@ -122,13 +121,6 @@ const authorizationOf = ({ auth }: Placed, key: string) => {
 
 // Permissions
 
-interface Statement {
-  effect?: string
-  actions: string[]
-  resources: string[]
-  conditions?: { test: string; variable: string; values: string[] }[]
-}
-
 const statementText = ({ actions, resources, conditions = [] }: Statement): string[] =>
   actions.flatMap((action) =>
     resources.map((resource) => {
@@ -145,41 +137,27 @@ const busOf = (graph: Graph): string =>
     .map(({ name }) => name)
     .join()
 
-/** All permissions of a function, one line for each action on a resource. */
-function allowed(graph: Graph, { name, needs, table, background, job, row }: Expected): string[] {
+/**
+ * The most that a function may have, one line for each action on a resource. Which of it a function has is up to its code;
+ * that it has enough and no more, the recorded calls say (`iam.ts`).
+ */
+function permitted(graph: Graph, { name, needs, table, background, job }: Expected): string[] {
   const on = (resource: string, service: string, actions: readonly string[], when = '') =>
     actions.map((action) => `${service}:${action} on ${resource}${when}`)
-  const spending =
-    row?.auth === 'key' ? ' if dynamodb:LeadingKeys ForAllValues:StringLike ACCOUNT#*|APIKEY#*' : ''
   const tableKey = ['Decrypt', 'DescribeKey', ...(table === READS ? [] : ['Encrypt', 'GenerateDataKey'])]
   if (table !== READS) tableKey.push('ReEncryptFrom', 'ReEncryptTo')
   const byNeed: Record<Need, string[]> = {
     table: [
-      ...on(tableArn(graph), 'dynamodb', table, spending),
-      ...(row?.auth === 'key'
-        ? on(
-            tableArn(graph),
-            'dynamodb',
-            ['GetItem'],
-            ' if dynamodb:LeadingKeys ForAllValues:StringLike SERVICE#*',
-          )
-        : []),
+      ...on(tableArn(graph), 'dynamodb', name === 'ops-replay-events' ? [...table, 'BatchWriteItem'] : table),
       ...on(
-        arn('kms', 'TableKey'),
+        arn('kms', 'key/TableKey'),
         'kms',
         tableKey,
         ' if kms:ViaService StringEquals dynamodb.eu-west-1.amazonaws.com',
       ),
     ],
     listing: on(`${tableArn(graph)}/index/listed`, 'dynamodb', ['Query']),
-    identity: on(arn('cognito-idp', 'userpool/pool'), 'cognito-idp', [
-      'AdminCreateUser',
-      'AdminDeleteUser',
-      'AdminInitiateAuth',
-      'AdminRespondToAuthChallenge',
-      'AdminSetUserPassword',
-      'AdminUserGlobalSignOut',
-    ]),
+    identity: on(arn('cognito-idp', 'userpool/pool'), 'cognito-idp', VAULT[name] ?? VAULT.others ?? []),
     mail: [
       ...on(
         arn('ses', 'identity/mail.acme.io'),
@@ -190,9 +168,9 @@ function allowed(graph: Graph, { name, needs, table, background, job, row }: Exp
       ...on(arn('ses', `configuration-set/${prefixOf(graph)}`), 'ses', ['SendEmail']),
     ],
     secrets: on(
-      arn('kms', 'SecretsKey'),
+      arn('kms', 'key/SecretsKey'),
       'kms',
-      ['Decrypt', 'Encrypt'],
+      ['Decrypt', ...(name === 'v1-enrol-two-factor' ? ['Encrypt'] : [])],
       ' if kms:EncryptionContextKeys ForAnyValue:StringEquals account',
     ),
     keyring: [],
@@ -213,15 +191,30 @@ function allowed(graph: Graph, { name, needs, table, background, job, row }: Exp
   return [
     ...on(`${logArn(graph, name)}:*`, 'logs', ['CreateLogStream', 'PutLogEvents']),
     ...needs.flatMap((need) => byNeed[need]),
-    ...(job ? [`dynamodb:Query on ${tableArn(graph)}/index/due`] : []),
+    ...(job || name === 'ops-reconcile' ? [`dynamodb:Query on ${tableArn(graph)}/index/due`] : []),
     ...(background ? [`sqs:SendMessage on ${deadLettersArn(graph)}`] : []),
   ]
 }
 
-const logArn = (graph: Graph, name: string) => arn('logs', `log-group:/aws/lambda/${prefixOf(graph)}-${name}`)
+/** Making users, setting passwords and removing users is for few; nobody else may do more than prove a password. */
+const ENROLS = ['AdminCreateUser', 'AdminSetUserPassword', 'AdminInitiateAuth']
+const VAULT: Record<string, string[]> = {
+  others: ['AdminInitiateAuth'],
+  'v1-register': ENROLS,
+  'rest-create-user': ENROLS,
+  'v1-login': ENROLS,
+  'api-restore': ENROLS,
+  'v1-change-password': ENROLS,
+  'api-update-current-user': ENROLS,
+  'v1-reset-password': ENROLS,
+  'v1-finish-recovery': ENROLS,
+  'v1-key-login': ['AdminInitiateAuth', 'AdminRespondToAuthChallenge'],
+  'v1-passkey-login': ['AdminInitiateAuth', 'AdminRespondToAuthChallenge'],
+  'ops-erase': ['AdminInitiateAuth', 'AdminDeleteUser'],
+  'jobs-sweep': ['AdminDeleteUser'],
+}
 
-const statementsOf = (role: Resource): Statement[] =>
-  (role.inputs.inlinePolicies ?? []).flatMap(({ policy }: { policy: string }) => JSON.parse(policy))
+const logArn = (graph: Graph, name: string) => arn('logs', `log-group:/aws/lambda/${prefixOf(graph)}-${name}`)
 
 function roleOf(graph: Graph, lambda: { role: string }): Resource | undefined {
   return all(graph, ROLE).find(({ name }) => lambda.role.endsWith(`:${name}`))
@@ -235,8 +228,81 @@ const permissions: Rule = (graph) =>
     const lambda = lambdaOf(graph, fn.name)
     const role = lambda && roleOf(graph, lambda)
     if (!role) return [`${fn.name} has no role of its own`]
-    const granted = statementsOf(role).flatMap(statementText)
-    return difference(`permission of ${fn.name}`, granted, allowed(graph, fn))
+    const statements = statementsOf(role).map((one) =>
+      isOnTable(graph, one) ? { ...one, conditions: [] } : one,
+    )
+    const allowed = permitted(graph, fn)
+    return statements
+      .flatMap(statementText)
+      .filter((text) => !allowed.includes(text))
+      .map((text) => `permission of ${fn.name}: ${text} should not be there`)
+  })
+
+const isOnTable = (graph: Graph, { resources }: Statement) => resources.includes(tableArn(graph))
+
+/** Who may read what not every function may, by the functions' names. */
+const READERS: Record<string, RegExp> = {
+  'SERVICE#*': /consume|reserv|lease|balance|service/,
+  SERVICES: /^ops-.*service/,
+  'ADMINKEY#*': /^admin-|^ops-.*admin-key/,
+  ADMINKEYS: /^ops-.*admin-key/,
+  OPERATORS: /^ops-/,
+  ENDPOINTS: /endpoint|deliver|^ops-replay|^jobs-publish/,
+  'ENDPOINT#*': /endpoint|deliver|^ops-replay|^jobs-publish/,
+  'IMPORT#*': /^ops-import-users$/,
+  'TRIAL#*': /activate|^ops-import-users$/,
+  TOTALS: /^ops-totals|^jobs-(?:publish-events|count-use)/,
+}
+
+/** Who may change what others only read. */
+const MAKERS: Record<string, RegExp> = {
+  'SERVICE#*': /^ops-.*service/,
+  'ADMINKEY#*': /^ops-.*admin-key/,
+  OPERATORS: /^ops-(?:add|remove)-operator$|^ops-add-admin-key$/,
+  PLANS: /^ops-apply-plans$/,
+  MAILDOMAINS: /^ops-rule-mail-domain$/,
+}
+
+/** A request with an application key reaches accounts, and the look-up of keys and services. */
+const WITH_KEY = ['ACCOUNT#*', 'APIKEY#*', 'SERVICE#*']
+
+/** Checks that a function reaches only some partitions of the table, and that a request without any is refused. */
+const partitions: Rule = (graph) =>
+  expected.flatMap(({ name, row }) => {
+    const lambda = lambdaOf(graph, name)
+    const role = lambda && roleOf(graph, lambda)
+    return (role ? statementsOf(role) : [])
+      .filter((one) => isOnTable(graph, one))
+      .flatMap(({ actions, conditions = [] }) => {
+        const [only, given, ...others] = conditions
+        const values = only?.values ?? []
+        const writes = actions.some(
+          (action) => !/:(?:GetItem|BatchGetItem|Query|ConditionCheckItem)$/.test(action),
+        )
+        return [
+          ...same(
+            `the conditions of ${name}`,
+            [only?.test, only?.variable, given, others],
+            [
+              'ForAllValues:StringLike',
+              'dynamodb:LeadingKeys',
+              { test: 'Null', variable: 'dynamodb:LeadingKeys', values: ['false'] },
+              [],
+            ],
+          ),
+          ...values
+            .filter(
+              (value) =>
+                !/^[A-Z]+(?:#\*)?$/.test(value) ||
+                READERS[value]?.test(name) === false ||
+                (row?.auth === 'key' && !WITH_KEY.includes(value)),
+            )
+            .map((value) => `${name} reaches the partitions ${value}`),
+          ...values
+            .filter((value) => writes && MAKERS[value]?.test(name) === false)
+            .map((value) => `${name} may change ${value}`),
+        ]
+      })
   })
 
 const wildcards: Rule = (graph) =>
@@ -580,7 +646,7 @@ const table: Rule = (graph) => {
       ],
       ttl: { attributeName: 'ttl', enabled: true },
       pointInTimeRecovery: { enabled: true },
-      serverSideEncryption: { enabled: true, kmsKeyArn: arn('kms', 'TableKey') },
+      serverSideEncryption: { enabled: true, kmsKeyArn: arn('kms', 'key/TableKey') },
       deletionProtectionEnabled: production(graph),
     }),
   ]
@@ -786,16 +852,27 @@ const policyText = (statement: Statement & { principals?: { type: string; identi
 
 const pascal = (name: string) => name.replace(/(?:^|-)(\w)/g, (_, letter: string) => letter.toUpperCase())
 
+/** For how many seconds a job may not run, by its schedule. */
+const SILENCE: Record<string, number> = {
+  'rate(1 minute)': 900,
+  'rate(10 minutes)': 1_800,
+  'rate(15 minutes)': 2_700,
+}
+
 /** Each alarm as `name: metric, threshold, period in seconds, number of periods`. */
 function alarmsOf(graph: Graph): string[] {
   const api = 'ApiId=ApiApi-id'
   const reserved = expected.filter((fn) => fn.reserved || fn.row?.dialect === 'webhooks')
   const background = expected.filter((fn) => fn.background)
+  // Lambda counts what it refuses of these itself; of endpoints the gateway does.
+  const uncalled = expected.filter((fn) => !fn.row && !fn.reserved)
   const fn = (name: string) => `FunctionName=${prefixOf(graph)}-${name}`
   const own = `Bursar/${graph.stage}`
   return [
     `ApiErrors: AWS/ApiGateway 5xx ${api} Sum 5 300 1`,
-    'Throttles: AWS/Lambda Throttles  Sum 1 300 1',
+    `SlowAnswers: AWS/ApiGateway Latency ${api} p99 5000 300 3`,
+    `Throttles: ${own} FunctionThrottles  Sum 5 300 1`,
+    'VaultThrottles: the sum of SignInThrottles Sum 300, SignUpThrottles Sum 300, TokenRefreshThrottles Sum 300 of UserPool-id 5 1',
     `DeadLetters: AWS/SQS ApproximateNumberOfMessagesVisible QueueName=${prefixOf(graph)}-dead-letters Maximum 1 300 1`,
     `LedgerMismatch: ${own} AlarmLines  Sum 1 300 1`,
     `WebhookFailures: ${own} WebhookFailures  Sum 3 300 1`,
@@ -815,7 +892,12 @@ function alarmsOf(graph: Graph): string[] {
     'ComplaintRate: AWS/SES Reputation.ComplaintRate  Maximum 0.0008 3600 1',
     `TableThrottles: the sum of ReadThrottleEvents Sum 300, WriteThrottleEvents Sum 300 of ${prefixOf(graph)} 1 1`,
     ...reserved.map(({ name }) => `${pascal(name)}Throttles: AWS/Lambda Throttles ${fn(name)} Sum 1 300 3`),
+    ...uncalled.map(({ name }) => `${pascal(name)}Throttles: AWS/Lambda Throttles ${fn(name)} Sum 1 300 1`),
     ...background.map(({ name }) => `${pascal(name)}Errors: AWS/Lambda Errors ${fn(name)} Sum 1 300 1`),
+    ...Object.entries(jobs).map(([name, { every }]) => {
+      const seconds = SILENCE[every] ?? 900
+      return `${pascal(`jobs-${kebab(name)}`)}Absent: AWS/Lambda Invocations ${fn(`jobs-${kebab(name)}`)} Sum 1 ${seconds} 1`
+    }),
   ]
 }
 
@@ -823,7 +905,7 @@ interface Query {
   id: string
   expression?: string
   returnData?: boolean
-  metric?: { metricName: string; stat: string; period: number; dimensions: { TableName: string } }
+  metric?: { metricName: string; stat: string; period: number; dimensions: Record<string, string> }
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the inputs of an alarm
@@ -833,12 +915,16 @@ function alarmText(graph: Graph, alarm: any): string {
   if (alarm.metricQueries) {
     const [sum, ...parts] = alarm.metricQueries as Query[]
     const counted = parts.map(({ metric }) => `${metric?.metricName} ${metric?.stat} ${metric?.period}`)
-    const tables = new Set(parts.map(({ metric }) => metric?.dimensions.TableName))
+    const tables = new Set(
+      parts.map(({ metric }) => metric?.dimensions.TableName ?? metric?.dimensions.UserPool),
+    )
     const isSum = sum?.returnData && sum.expression === parts.map(({ id }) => id).join(' + ')
     return `${name}: ${isSum ? 'the sum' : sum?.expression} of ${counted.join(', ')} of ${[...tables]} ${threshold} ${evaluationPeriods}`
   }
   const where = Object.entries(dimensions).map((pair) => pair.join('='))
-  return `${name}: ${namespace} ${metricName} ${where} ${statistic} ${threshold} ${period} ${evaluationPeriods}`
+  const { extendedStatistic, evaluateLowSampleCountPercentiles: few } = alarm
+  const measure = statistic ?? (few === 'ignore' ? extendedStatistic : `${extendedStatistic} of few`)
+  return `${name}: ${namespace} ${metricName} ${where} ${measure} ${threshold} ${period} ${evaluationPeriods}`
 }
 
 const alarms: Rule = (graph) => {
@@ -854,7 +940,13 @@ const alarms: Rule = (graph) => {
       same(
         `what ${name} does`,
         [alarmActions, actionsEnabled, comparisonOperator, treatMissingData],
-        [[arn('sns', topics[0]?.name ?? '')], undefined, 'GreaterThanOrEqualToThreshold', 'notBreaching'],
+        [
+          [arn('sns', topics[0]?.name ?? '')],
+          undefined,
+          ...(name.endsWith('Absent')
+            ? ['LessThanThreshold', 'breaching']
+            : ['GreaterThanOrEqualToThreshold', 'notBreaching']),
+        ],
       ),
     ),
     ...same(
@@ -885,7 +977,9 @@ function placesOf(graph: Graph): Record<string, string[]> {
   const paying = expected.filter(({ background, needs }) => background && needs.includes('payments'))
   return {
     ApiErrors: ['/aws/vendedlogs/apis/', group('<function>'), `dashboard ${prefix} `],
-    Throttles: [`dashboard ${prefix}:`, '"Throttles by function"', 'Service Quotas'],
+    SlowAnswers: [`${prefix}/operation/Slowest routes.`],
+    Throttles: [`${prefix}/operation/Errors by route:`, `dashboard ${prefix},`, 'Service Quotas'],
+    VaultThrottles: [`${prefix}/attack/Refusals by source.`, 'Service Quotas'],
     TableThrottles: [`dashboard ${prefix}:`, '"Table: units used"'],
     DeadLetters: [`queue ${prefix}-dead-letters `, group('<function>')],
     LedgerMismatch: [group('jobs-sweep'), 'in Stripe, Payments'],
@@ -922,7 +1016,7 @@ const whereToLook: Rule = (graph) => {
   return inputsOf(graph, ALARM).flatMap(({ name, alarmDescription: text, dimensions }) => {
     const short = name.slice(prefixOf(graph).length + 1)
     const wanted = dimensions?.FunctionName
-      ? [`/aws/lambda/${dimensions.FunctionName}:`]
+      ? [`/aws/lambda/${dimensions.FunctionName}`]
       : (places[short] ?? ['a place that the rules know'])
     const named: string[] = text.match(/\/aws\/lambda\/[\w-]+(?![\w<-])/g) ?? []
     const charts = [...text.matchAll(/"([^"]+)" (?:names|shows)/g)].flatMap(([, title = '']) => title)
@@ -938,6 +1032,21 @@ const whereToLook: Rule = (graph) => {
     ]
   })
 }
+
+/** What the business does: the metric, the job that writes it, and the member of its line. */
+const BUSINESS = [
+  ['SignUps', 'jobs-publish-events', 'added.accounts'],
+  ['Confirmed', 'jobs-publish-events', 'added.confirmed'],
+  ['Purchases', 'jobs-publish-events', 'added.purchases'],
+  ['UnitsSold', 'jobs-publish-events', 'added.unitsSold'],
+  ['Refunds', 'jobs-publish-events', 'added.refunds'],
+  ['Disputes', 'jobs-publish-events', 'added.disputes'],
+  ['UnitsUsed', 'jobs-count-use', 'added.unitsUsed'],
+  ['Renewals', 'jobs-check-quotas', 'renewed'],
+  ['Renewals', 'jobs-renew', 'renewed'],
+  ['RenewalsWaiting', 'jobs-check-quotas', 'tried'],
+  ['RenewalsWaiting', 'jobs-renew', 'tried'],
+] as const
 
 const logMetrics: Rule = (graph) => {
   const apiLog = inputsOf(graph, LOG_GROUP).find(({ name }) => name.startsWith('/aws/vendedlogs/apis/'))?.name
@@ -956,7 +1065,9 @@ const logMetrics: Rule = (graph) => {
           `${logGroupName} ${pattern} ${namespace} ${name} ${value}`,
       ),
       [
-        ...expected.map(({ name }) => `${group(name)} %level.{3,5}alarm% Bursar/${graph.stage} AlarmLines 1`),
+        ...expected.map(
+          ({ name }) => `${group(name)} { $.message.level = "alarm" } Bursar/${graph.stage} AlarmLines 1`,
+        ),
         ...paying.map(
           ({ name }) => `${group(name)} %ailed.{2,3}[1-9]% Bursar/${graph.stage} PaymentWorkFailed 1`,
         ),
@@ -964,9 +1075,9 @@ const logMetrics: Rule = (graph) => {
         ...['jobs-tell-alerts', 'jobs-publish-events'].map(
           (job) => `${group(job)} %ailed.{2,3}[1-9]% Bursar/${graph.stage} EventsFailed 1`,
         ),
-        `${group('jobs-send-mail')} %overdue.{2,3}[1-9]% Bursar/${graph.stage} MailOverdue 1`,
-        `${group('jobs-send-mail')} %late.{2,3}1% Bursar/${graph.stage} MailLate 1`,
-        `${group('jobs-send-mail')} %left.{2,3}[1-9]% Bursar/${graph.stage} MailLeft 1`,
+        `${group('jobs-send-mail')} { $.message.overdue > 0 } Bursar/${graph.stage} MailOverdue 1`,
+        `${group('jobs-send-mail')} { $.message.late > 0 } Bursar/${graph.stage} MailLate 1`,
+        `${group('jobs-send-mail')} { $.message.left > 0 } Bursar/${graph.stage} MailLeft 1`,
         ...(
           [
             [401, 'Unauthorized'],
@@ -979,10 +1090,17 @@ const logMetrics: Rule = (graph) => {
         ),
         `${apiLog} { (${making}) && ($.status < 300) } Bursar/${graph.stage} Registrations 1`,
         ...takingCards.map(
-          ({ name }) => `${group(name)} %error.{3,5}card_declined% Bursar/${graph.stage} CardDeclines 1`,
+          ({ name }) =>
+            `${group(name)} { $.message.error = "card_declined" } Bursar/${graph.stage} CardDeclines 1`,
         ),
+        `${apiLog} { $.functionStatus = "429" } Bursar/${graph.stage} FunctionThrottles 1`,
         `${apiLog} ${failed} Bursar/${graph.stage} WebhookFailures 1`,
         `${apiLog} ${refused} Bursar/${graph.stage} WebhookRefusals 1`,
+        ...BUSINESS.map(
+          ([metric, job, member]) =>
+            `${group(job)} { $.message.${member} > 0 } Bursar/${graph.stage} ${metric} $.message.${member}`,
+        ),
+        `${group('jobs-note-mail-event')} { $.message.mail = "marked" } Bursar/${graph.stage} MailsBounced 1`,
       ],
     ),
   ]
@@ -993,21 +1111,37 @@ const takingCards = expected.filter(
   ({ row, needs, table }) => row && needs.includes('payments') && table.includes('PutItem'),
 )
 
-/** Checks that the queries for an attack are saved, and that each searches logs that exist, as many as AWS takes. */
+/** The queries whose reader chooses log groups by their prefix: CloudWatch saves at most 50 with a query. */
+const CHOSEN = ['One request', 'One account', 'Failures by what failed']
+
+const OPERATION_QUERIES = [
+  ...CHOSEN,
+  'Errors by route',
+  'Slowest routes',
+  'Runs of jobs',
+  'Mails that failed',
+  'Events of Stripe that failed',
+]
+
+/** Checks that the queries for an attack and for operation are saved, and that each searches logs that exist, as many as AWS takes. */
 const savedQueries: Rule = (graph) => {
   const made = inputsOf(graph, QUERY)
   const names = made.map(({ name }) => name)
   const groups = inputsOf(graph, LOG_GROUP).map(({ name }) => name)
   const wanted = [
-    ...Object.values(ATTACK_QUERIES),
-    'Errors by source',
-    'Requests for mails by source',
-    'Mails that wait',
-  ].map((question) => `${prefixOf(graph)}/attack/${question}`)
+    ...[
+      ...Object.values(ATTACK_QUERIES),
+      'Errors by source',
+      'Requests for mails by source',
+      'Mails that wait',
+    ].map((question) => `attack/${question}`),
+    ...OPERATION_QUERIES.map((question) => `operation/${question}`),
+  ].map((question) => `${prefixOf(graph)}/${question}`)
   return [
     ...difference('saved query', names, [...new Set(wanted)]),
-    ...made.flatMap(({ name, logGroupNames, queryString }) => [
-      ...(logGroupNames.length < 1 || logGroupNames.length > 50
+    ...made.flatMap(({ name, logGroupNames = [], queryString }) => [
+      ...(logGroupNames.length > 50 ||
+      (logGroupNames.length === 0 && !CHOSEN.some((one) => name.endsWith(`/${one}`)))
         ? [`${name} searches ${logGroupNames.length} log groups`]
         : []),
       ...logGroupNames
@@ -1016,6 +1150,27 @@ const savedQueries: Rule = (graph) => {
       ...(/\b(ip|address|email|userAgent)\b/.test(queryString) ? [`${name} asks for a person`] : []),
     ]),
   ]
+}
+
+/** The budget is for the whole account, and there is one only if its operator wants one. */
+const budget: Rule = (graph) => {
+  const { MONTHLY_BUDGET } = graph.environment
+  const notice = (notificationType: string, threshold: number) => ({
+    comparisonOperator: 'GREATER_THAN',
+    notificationType,
+    threshold,
+    thresholdType: 'PERCENTAGE',
+    subscriberEmailAddresses: [ENVIRONMENT.ALARM_EMAIL],
+  })
+  const wanted = {
+    name: prefixOf(graph),
+    budgetType: 'COST',
+    timeUnit: 'MONTHLY',
+    limitAmount: MONTHLY_BUDGET,
+    limitUnit: 'USD',
+    notifications: [notice('ACTUAL', 80), notice('FORECASTED', 100)],
+  }
+  return same('the budget', inputsOf(graph, BUDGET), MONTHLY_BUDGET ? [wanted] : [])
 }
 
 const dashboard: Rule = (graph) => {
@@ -1029,12 +1184,19 @@ const dashboard: Rule = (graph) => {
     'AlarmLines',
     'MailLate',
     ...Object.keys(ATTACK_QUERIES),
+    ...BUSINESS.map(([metric]) => metric),
+    'MailsBounced',
     prefixOf(graph),
     `${prefixOf(graph)}-dead-letters`,
   ]
   return [
     ...same('the number of dashboards', boards.length, 1),
     ...shows.filter((one) => !body.includes(one)).map((one) => `The dashboard does not show ${one}`),
+    ...same(
+      'whether the dashboard begins with the business',
+      body.indexOf('SignUps') < body.indexOf('"5xx"'),
+      true,
+    ),
   ]
 }
 
@@ -1135,6 +1297,7 @@ const counts: Rule = (graph) => {
     'aws:cloudwatch/eventRule:EventRule': subscriberCount,
     'aws:cloudwatch/eventTarget:EventTarget': subscriberCount,
     'aws:cloudwatch/dashboard:Dashboard': 1,
+    [BUDGET]: graph.environment.MONTHLY_BUDGET ? 1 : 0,
     'aws:sns/topic:Topic': 1,
     'aws:sns/topicSubscription:TopicSubscription': 1,
     'random:index/randomBytes:RandomBytes': 1,
@@ -1160,7 +1323,10 @@ export const rules: Record<string, Rule> = {
   'a function is the bundle of its row, and linked to nothing': bundles,
   'a function’s environment has the settings that its needs read, and nothing else': environment,
   'everybody is told the publishable key and what pages show, and no secret': told,
-  'a function has the permissions for its needs, and no others': permissions,
+  'a function has no permission beyond its needs': permissions,
+  'a function reaches the partitions of the table that are its business': partitions,
+  'IAM permits every call that functions made in the tests': everyCallIsAllowed,
+  'every permission is used by a call that a function made in the tests': everyGrantIsUsed,
   'no permission has a wildcard': wildcards,
   'a role serves Lambda or the scheduler and has no managed policy': roles,
   'a scheduler’s role may call its job and send dead letters, and nothing else': schedulerRoles,
@@ -1177,8 +1343,9 @@ export const rules: Record<string, Rule> = {
   'every failure has an alarm that sends mail': alarms,
   'an alarm’s mail says where to look': whereToLook,
   'log lines that a person must see are counted': logMetrics,
-  'the queries for an attack are saved': savedQueries,
+  'the queries for an attack and for operation are saved': savedQueries,
   'the dashboard shows the stage': dashboard,
+  'spending beyond the budget is mailed, if there is one': budget,
   'mail comes from the configured domain, and what bounces is reported': mail,
   'the deployment prints the events that an endpoint at Stripe subscribes to': printed,
   'the stage has no value of the local stack': nothingLocal,

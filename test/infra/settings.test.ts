@@ -20,6 +20,7 @@ describe('settings', () => {
       createMailIdentity: true,
       appUrl: 'https://app.acme.io',
       alarmEmail: 'ops@acme.io',
+      monthlyBudget: undefined,
       allowedOrigins: ['https://app.acme.io', 'https://admin.acme.io'],
       publishableKey: 'pk_live_51NotReal',
       pageSettings: '{"supportEmail":"no-reply@mail.acme.io"}',
@@ -191,6 +192,12 @@ describe('settings', () => {
     ],
     ['a name on two lines', { APP_NAME: 'Acme\nAPI' }, /^APP_NAME must be 1 to 40 characters on one line/],
     ['a name of 41 characters', { APP_NAME: '🚲'.repeat(41) }, /^APP_NAME must be 1 to 40 characters/],
+    [
+      'a budget in cents',
+      { MONTHLY_BUDGET: '19.99' },
+      /^MONTHLY_BUDGET must be a whole number of US dollars/,
+    ],
+    ['a budget of nothing', { MONTHLY_BUDGET: '0' }, /^MONTHLY_BUDGET must be a whole number/],
     ['two addresses for alarms', { ALARM_EMAIL: 'a@acme.io,b@acme.io' }, /^ALARM_EMAIL has no valid/],
     ['a name before the alarms’ address', { ALARM_EMAIL: 'Ops <a@acme.io>' }, /^ALARM_EMAIL has no valid/],
     [

@@ -6,12 +6,13 @@ import * as z from 'zod/mini'
 import { toJSONSchema } from 'zod/v4/core'
 import { eventCatalogue } from '../../core/events/catalogue.ts'
 import { eventTypes } from '../../core/webhooks/event-types.ts'
-import type { Alarm } from '../../functions/deploy/alarm.ts'
+import type { Alarm, Metric } from '../../functions/deploy/alarm.ts'
 import { alarmsOf } from '../../functions/deploy/alarms.ts'
 import { endpointsFile } from '../../functions/deploy/client-types.ts'
 import { openapi, operatorsOpenapi } from '../../functions/http/openapi.ts'
 import { exampleKey, fits, hasExample, readExamples } from '../../functions/http/openapi-examples.ts'
 import { adminKeyRows, customerRows, operatorRows, rows } from '../../functions/http/rows.ts'
+import { CALLS_FILE, callsFile } from '../bundles/calls.ts'
 import { powerShellWalkThrough, shellWalkThrough } from '../local/walk-through.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -72,7 +73,7 @@ const alarmGroup = ({ metric: { of } }: Alarm): AlarmGroup => {
   if (typeof of === 'object') return 'functions'
   const groups = {
     api: 'requests',
-    allFunctions: 'requests',
+    userPool: 'requests',
     table: 'data',
     deadLetters: 'data',
     logLines: 'work',
@@ -88,6 +89,42 @@ function alarmTexts(): Partial<Record<AlarmGroup, { name: string; sentence: stri
     texts[group] = [...(texts[group] ?? []), { name: alarm.name, sentence: alarm.sentence }]
   }
   return texts
+}
+
+/** What each alarm means, a line for each; those that several functions have are one line. */
+function alarmTable(): string {
+  const prefix = 'bursar-<stage>'
+  const lines = new Map<string, string>()
+  for (const { name, sentence, metric, ...when } of alarmsOf(prefix)) {
+    const [, kind] = /(Throttles|Errors|Absent)$/.exec(name) ?? []
+    const isShared = typeof metric.of === 'object' && kind !== undefined
+    const title = isShared ? `\`<Function>${kind}\`` : `\`${name}\``
+    if (lines.has(title)) continue
+    const text = isShared ? sentence.replaceAll(/\b(?:jobs|webhooks)-[a-z-]+/g, '<function>') : sentence
+    lines.set(title, `| ${title} | ${condition(metric, when)} | ${text} |`)
+  }
+  return [
+    '| alarm | goes off at | what it means, and where to look |',
+    '| --- | --- | --- |',
+    ...lines.values(),
+  ].join('\n')
+}
+
+/** When an alarm goes off, in short. */
+function condition(
+  { statistic }: Metric,
+  {
+    threshold,
+    absence,
+    periodSeconds,
+    periods,
+  }: Pick<Alarm, 'threshold' | 'absence' | 'periodSeconds' | 'periods'>,
+): string {
+  const minutes = (periodSeconds * periods) / 60
+  const time = minutes % 60 === 0 ? `${minutes / 60} h` : `${minutes} min`
+  if (absence) return `fewer than ${threshold} in ${time} or more`
+  const value = threshold < 1 ? `${threshold * 100} %` : `${threshold}`
+  return statistic === 'p99' ? `p99 of ${value} ms for ${time}` : `${value} in ${time}`
 }
 
 /** Replaces the content between `<!-- name -->` and `<!-- /name -->`, indented like the markers. */
@@ -124,6 +161,7 @@ export function generated(): Record<string, string> {
     }),
     'functions/deploy/README.md': withSections('functions/deploy/README.md', {
       'stripe-events': stripeEvents(),
+      alarms: alarmTable(),
     }),
     'README.md': withSections('README.md', { 'walk-through': block('sh', shellWalkThrough(url)) }),
   }
@@ -145,7 +183,7 @@ function addExamples(): void {
 // Not `import.meta.main`, which is false for a file that test/run.mjs starts.
 if (process.argv[1] === import.meta.filename) {
   addExamples()
-  for (const [file, text] of Object.entries(generated())) {
+  for (const [file, text] of Object.entries({ ...generated(), [CALLS_FILE]: await callsFile() })) {
     writeFileSync(join(ROOT, file), text)
     console.log(`wrote ${file}`)
   }
