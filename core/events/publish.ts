@@ -48,7 +48,8 @@ export async function publishEvents(deps: Deps<'table' | 'events'>, run: Run): P
   const added: Record<string, number> = {}
   const count = (event: StoredEvent) => {
     published++
-    for (const [name, value] of Object.entries(additionsOf(event))) added[name] = (added[name] ?? 0) + (value ?? 0)
+    for (const [name, value] of Object.entries(additionsOf(event)))
+      added[name] = (added[name] ?? 0) + (value ?? 0)
   }
   const { failed } = await eachDue(deps, 'EVENT', run, async (key) => {
     const accountId = accountIdIn(key)

@@ -1,13 +1,12 @@
+import type { Purpose } from '../../core/purposes.ts'
 import { type Condition, factsOf, type Grant, type Setting } from '../http/needs.ts'
 import type { Need } from '../http/route.ts'
-import { calls } from './calls.ts'
+import { type Calls, calls } from './calls.ts'
 import { type Deployed, isBackground } from './functions.ts'
 
 /** The permissions of a function for what its code can reach, besides that to write its own log. */
 export function grantsOf(deployed: Deployed): Grant[] {
-  const { name } = deployed
-  const own = calls[name]
-  if (!own) throw new Error(`functions/deploy/calls.ts does not know ${name}. Run npm run generate.`)
+  const own = callsOf(deployed)
   const [methods, reads, writes] = [own.methods, own.reads, own.writes].map(words) as [
     string[],
     string[],
@@ -28,6 +27,12 @@ export function grantsOf(deployed: Deployed): Grant[] {
     ...together(asked.filter((grant) => !isOnTable(grant))),
     ...(isBackground(deployed) ? [{ actions: ['sqs:SendMessage'], on: ['deadLetters' as const] }] : []),
   ]
+}
+
+function callsOf({ name }: Deployed): Calls {
+  const own = calls[name]
+  if (!own) throw new Error(`functions/deploy/calls.ts does not know ${name}. Run npm run generate.`)
+  return own
 }
 
 const words = (text: string): string[] => text.split(' ').filter(Boolean)
@@ -87,7 +92,7 @@ function together(grants: readonly Grant[]): Grant[] {
 }
 
 /** What a function's code does with the root secret. */
-export const purposesOf = ({ name }: Deployed): Purpose[] => words(callsOf(name).purposes) as Purpose[]
+export const purposesOf = (deployed: Deployed): Purpose[] => words(callsOf(deployed).purposes) as Purpose[]
 
 /** The names of all settings in a function's environment that its ports read. */
 export function environmentOf({ kind, needs }: Deployed): Setting[] {

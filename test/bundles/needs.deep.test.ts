@@ -95,6 +95,22 @@ test.each([
 
 const words = (text: string) => text.split(' ').filter(Boolean)
 
+test('a function gets a key of the root secret for each purpose that its code names, and for no other', async () => {
+  const { purposes } = await callsOfCode(
+    `const PURPOSE = 'seal:answer'
+export const handler = ({ keyring }) => keyring.seal(PURPOSE, keyring.mac('mac:code', 'mac:unknown'), 'seal')
+const never = ({ keyring }) => keyring.mac('mac:limit')`,
+  )
+  // The line of a request names its network.
+  expect(purposes).toEqual(['mac:code', 'mac:log-source', 'seal:answer'])
+  expect((await callsOf({ ...named('v1-login'), needs: [] })).purposes).toEqual([])
+})
+
+test('what leaks from a consume opens nothing', async () => {
+  const { purposes } = await callsOf(named('v1-consume'))
+  expect(purposes).toEqual(['mac:credential-check', 'mac:key-check', 'mac:log-source', 'mac:request'])
+})
+
 test('a refresh of a session asks the vault for nothing that takes a permission', async () => {
   const { methods } = await callsOf(named('v1-refresh'))
   expect(methods.filter((method) => method.startsWith('identity.'))).toEqual([])

@@ -247,7 +247,10 @@ const lots: Mistake[][] = [
     },
     {
       title: 'a secret that pages are told',
-      edit: config('STRIPE_PUBLISHABLE_KEY: settings.publishableKey,', 'STRIPE_PUBLISHABLE_KEY: rootSecret,'),
+      edit: config(
+        'STRIPE_PUBLISHABLE_KEY: settings.publishableKey,',
+        'STRIPE_PUBLISHABLE_KEY: secrets.rootSecret,',
+      ),
       found: /^what v1-get-config tells is \[false,/,
     },
     {
@@ -452,6 +455,19 @@ describe.each(lots.map((lot, at) => [at + 1, lot] as const))('lot %i', async (_,
 
 describe('a stage without pages', async () => {
   const mistakes = [
+    {
+      title: 'a key for everything in each function',
+      edit: config(
+        'data.keysTextOf(text, data.purposesOf(deployed))',
+        'data.keysTextOf(text, data.purposesOf(data.functions.find(({ name }) => name === "v1-login")))',
+      ),
+      found: /^keyring of v1-consume: /,
+    },
+    {
+      title: 'settings that whoever reads functions sees',
+      edit: config('      function: { kmsKeyArn: settingsKey.arn },\n', ''),
+      found: /^what encrypts the settings of v1-consume /,
+    },
     {
       title: 'a secret that functions keep',
       edit: config(

@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../../core/errors.ts'
 import { tableDefinition } from '../../core/table/definition.ts'
 import { subscribedEvents } from '../../core/webhooks/event-types.ts'
+import { calls } from '../../functions/deploy/calls.ts'
 import { cors } from '../../functions/http/cors.ts'
 import { gatewayKey, type Need, type Placed } from '../../functions/http/route.ts'
 import { errorsOf } from '../../functions/http/row-errors.ts'
@@ -247,10 +248,12 @@ const READERS: Record<string, RegExp> = {
   'ADMINKEY#*': /^admin-|^ops-.*admin-key/,
   ADMINKEYS: /^ops-.*admin-key/,
   OPERATORS: /^ops-/,
-  ENDPOINTS: /endpoint|deliver|^ops-replay|^jobs-publish/,
+  ENDPOINTS: /endpoint|deliver|^ops-replay|^jobs-(?:publish|reseal)/,
   'ENDPOINT#*': /endpoint|deliver|^ops-replay|^jobs-publish/,
   'IMPORT#*': /^ops-import-users$/,
-  'TRIAL#*': /activate|^ops-import-users$/,
+  // Whoever may confirm what an account buys or which card it has, may end its trial.
+  'TRIAL#*':
+    /activate|import|verify-payment|card|bundle|buy|delete-user|stripe|suspend|close|erase|refund|reconcile|^jobs-(?:check-quotas|settle|sweep|renew|reseal)/,
   TOTALS: /^ops-totals|^jobs-(?:publish-events|count-use)/,
 }
 
@@ -586,6 +589,22 @@ const environment: Rule = (graph) =>
         .map((key) => `${key} of ${name} is empty`),
     ]
   })
+
+/** No function has the root secret: each has the keys for what its code does with it, encrypted with a key of their own. */
+const keyrings: Rule = (graph) => [
+  ...expected.flatMap(({ name, needs }) => {
+    const { environment, kmsKeyArn } = lambdaOf(graph, name) ?? {}
+    const [[, keys = {}] = []] = JSON.parse(environment?.variables.KEYRING ?? '[]')
+    const wanted = needs.includes('keyring') ? (calls[name]?.purposes.split(' ') ?? []) : []
+    return [
+      ...difference(`keyring of ${name}`, Object.keys(keys), wanted),
+      ...same(`what encrypts the settings of ${name}`, kmsKeyArn, arn('kms', 'key/SettingsKey')),
+    ]
+  }),
+  ...graph.resources
+    .filter(({ inputs }) => JSON.stringify(inputs)?.includes(ENVIRONMENT.SST_SECRET_RootSecret))
+    .map(({ type, name }) => `${type} ${name} has the root secret`),
+]
 
 const concurrency: Rule = (graph) =>
   expected.flatMap(({ name, reserved, row }) =>
@@ -1322,6 +1341,7 @@ export const rules: Record<string, Rule> = {
   'there is one function a row, job, subscriber and trigger, on Node 24 and arm64': functions,
   'a function is the bundle of its row, and linked to nothing': bundles,
   'a function’s environment has the settings that its needs read, and nothing else': environment,
+  'a function has keys for what it does with the root secret, and nothing has the secret': keyrings,
   'everybody is told the publishable key and what pages show, and no secret': told,
   'a function has no permission beyond its needs': permissions,
   'a function reaches the partitions of the table that are its business': partitions,
