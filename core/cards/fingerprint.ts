@@ -6,7 +6,7 @@ import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { fingerprintKey, keys, msKey } from '../table/keys.ts'
 import { digestOf } from '../table/request-key.ts'
-import type { Item, Write } from '../table/table.ts'
+import type { Write } from '../table/table.ts'
 import { writeUnlessDone } from '../table/write-all.ts'
 import { type SignalReason, signalReasons } from './number.ts'
 
@@ -37,7 +37,7 @@ const fingerprintSchema = z.object({
   blockedAtMs: z.optional(z.number()),
   /**
    * Accounts that owe for a refund or a dispute of a payment with the card, in order. Some may have paid since: whoever
-   * is refused looks, and takes them off.
+   * wants to pay looks, and takes them off.
    */
   debtors: z.optional(z.array(z.string())),
 })
@@ -109,41 +109,45 @@ export async function debtWrites(
 const withDebtors = ({ debtors: _, ...record }: Fingerprint, debtors: readonly string[]): Fingerprint =>
   debtors.length > 0 ? { ...record, debtors: [...debtors].sort() } : record
 
-/**
- * The check that an account may pay with a card, for the transaction without which no payment is confirmed: the number
- * is not blocked, and no other account owes for a payment with it. What the account itself owes is paid by what it buys.
- */
-export const mayPayWith = (fingerprint: string | undefined, accountId: string): Write[] =>
-  fingerprint === undefined
-    ? []
-    : [
-        {
-          check: fingerprintKey(fingerprintDigest(fingerprint)),
-          if: expr`attribute_not_exists(#blockedAtMs) AND (attribute_not_exists(#debtors) OR #debtors = ${[accountId]})`,
-        },
-      ]
-
 /** The answer for a card that is blocked. It tells nothing of other accounts. */
-export const blockedCard = (): DomainError =>
+const blockedCard = (): DomainError =>
   new DomainError('card_declined', {
     detail: 'We cannot accept this card, and nothing was charged. Use another card, or contact us.',
   })
 
+const LOOKS = 5
+
 /**
- * Decides about a card whose check failed.
- * @param item the record as the check found it
- * @returns whether the card is refused; false if those who owed have paid since, so that the check may be tried again
+ * Looks whether a bank may be asked to pay an account with a card: the number is not blocked, and no other account owes
+ * for a payment with it. What the account itself owes is paid by what it buys. Those who have paid since are taken off.
+ * This is the last call before each confirmation of a payment, whoever confirms it and however long ago it was saved. So
+ * a card that is blocked meanwhile is charged only if its bank is being asked at that moment.
+ * @returns why not
+ * @throws DomainError `temporarily_unavailable` after too many lost races
  */
-export async function isRefused(deps: Deps<'table'>, accountId: string, item: Item): Promise<boolean> {
-  const record = z.parse(fingerprintSchema, item)
-  if (record.blockedAtMs !== undefined) return true
-  const { debtors = [] } = record
-  for (const debtor of debtors) {
-    if (debtor === accountId) continue
-    const profile = await deps.table.get(keys.profile(debtor))
+export async function blockRefusal(
+  deps: Deps<'table'>,
+  fingerprint: string | undefined,
+  accountId: string,
+): Promise<DomainError | undefined> {
+  if (fingerprint === undefined) return undefined
+  for (let looks = 0; looks < LOOKS; looks++) {
+    const record = await readFingerprint(deps, fingerprintDigest(fingerprint))
+    if (record.blockedAtMs !== undefined) return blockedCard()
+    const others = record.debtors?.filter((each) => each !== accountId) ?? []
+    // Nothing may come between this look and the bank, so whoever has paid is taken off before another look.
+    if (others.length === 0) return undefined
+    if (await doesAnyOwe(deps, others)) return blockedCard()
+    const left = withDebtors(record, others.length === record.debtors?.length ? [] : [accountId])
+    await writeUnlessDone(deps, [fingerprintWrite(record, left, deps.clock.nowMs())])
+  }
+  throw new DomainError('temporarily_unavailable')
+}
+
+async function doesAnyOwe(deps: Deps<'table'>, accountIds: readonly string[]): Promise<boolean> {
+  for (const accountId of accountIds) {
+    const profile = await deps.table.get(keys.profile(accountId))
     if (profile && owes(parseProfile(profile))) return true
   }
-  const left = debtors.filter((each) => each === accountId)
-  await writeUnlessDone(deps, [fingerprintWrite(record, withDebtors(record, left), deps.clock.nowMs())])
   return false
 }

@@ -13,7 +13,7 @@ import { isPaymentDeleted } from './absence.ts'
 import { AUTHENTICATION_MS } from './authentication.ts'
 import { tokenIn } from './confirmation-token.ts'
 import { ensureCustomer, syncRefusedCustomer } from './customer.ts'
-import { blockedCard, isRefused, mayPayWith } from './fingerprint.ts'
+import { blockRefusal } from './fingerprint.ts'
 import { type Hold, hasEnded, holdOf, holdPayment, newHold, parseHold } from './hold.ts'
 import { mayProve, numberRefusal, readCardNumber } from './number.ts'
 import { wasProved } from './proof.ts'
@@ -284,7 +284,8 @@ async function refuseClosedHold(
 ): Promise<SettledHold | undefined> {
   const { accountId, cardFingerprint, cardId } = hold
   const record = await readCardNumber(deps, accountId, cardFingerprint ?? cardId)
-  const refusal = numberRefusal(record, deps.clock.nowMs())
+  const refusal =
+    numberRefusal(record, deps.clock.nowMs()) ?? (await blockRefusal(deps, cardFingerprint, accountId))
   return refusal && endUnaskedHold(deps, hold, paymentId, () => refusal)
 }
 
@@ -326,13 +327,11 @@ async function createHoldPayment(deps: MoneyDeps, hold: Hold): Promise<Hold | un
   return known
 }
 
-const SAVE_ATTEMPTS = 5
-
 /**
- * Saves the payment's id, unless another request was first, or the card is blocked or was tried too often. Only a saved
- * payment is confirmed.
+ * Saves the payment's id, unless another request was first or the card was tried too often. Only a saved payment is
+ * confirmed.
  * @returns the stored hold, if it still exists.
- * @throws DomainError `card_declined` for a card that is blocked, `too_many_cards_tried`; `temporarily_unavailable` after too many lost races
+ * @throws DomainError `too_many_cards_tried`
  */
 async function savePaymentOfHold(deps: MoneyDeps, hold: Hold, payment: Payment): Promise<Hold | undefined> {
   const { id, paymentMethodId } = payment
@@ -352,30 +351,22 @@ async function savePaymentOfHold(deps: MoneyDeps, hold: Hold, payment: Payment):
     if: expr`#state = ${'created'}`,
   }
   const tried = cardFingerprint === undefined ? [] : [numberTry(cardFingerprint, hold.createdAtMs)]
-  for (let tries = 0; tries < SAVE_ATTEMPTS; tries++) {
-    try {
-      await writeAll(deps, [save, ...mayPayWith(cardFingerprint, accountId), ...tried])
-      return { ...hold, ...saved }
-    } catch (error) {
-      if (!(error instanceof ConditionFailed)) throw error
-      if (error.failed.has(0)) {
-        const item = error.failed.get(0)
-        return item && parseHold(item)
-      }
-      if (error.failed.has(COUNT)) {
-        const refusal = sharedNumberRefusal(error.failed.get(COUNT), hold.createdAtMs)
-        return refuseSaving(deps, hold, payment, refusal)
-      }
-      if (await isRefused(deps, accountId, error.failed.get(BLOCK) ?? {}))
-        return refuseSaving(deps, hold, payment, blockedCard())
+  try {
+    await writeAll(deps, [save, ...tried])
+    return { ...hold, ...saved }
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error
+    if (error.failed.has(0)) {
+      const item = error.failed.get(0)
+      return item && parseHold(item)
     }
+    const refusal = sharedNumberRefusal(error.failed.get(COUNT), hold.createdAtMs)
+    return refuseSaving(deps, hold, payment, refusal)
   }
-  throw new DomainError('temporarily_unavailable')
 }
 
-/** Positions of the check of the card's number and of its count among the writes. */
-const BLOCK = 1
-const COUNT = 2
+/** Position of the count of the card's number among the writes. */
+const COUNT = 1
 
 /** Ends a verification whose payment must not be confirmed; it counts as no try. @throws the refusal */
 async function refuseSaving(
@@ -439,11 +430,11 @@ export function sweepHolds(deps: MoneyDeps, run: Run): Promise<Worked> {
     const item = await leaseDue(deps, key)
     if (!item) return false
     const hold = parseHold(item)
-    const settled = await settleAbandonedHold(
-      deps,
-      hold,
-      deps.clock.nowMs() >= hold.createdAtMs + AUTHENTICATION_MS || !(await isActive(deps, hold.accountId)),
-    )
+    const hasLapsed =
+      deps.clock.nowMs() >= hold.createdAtMs + AUTHENTICATION_MS ||
+      !(await isActive(deps, hold.accountId)) ||
+      (await blockRefusal(deps, hold.cardFingerprint, hold.accountId)) !== undefined
+    const settled = await settleAbandonedHold(deps, hold, hasLapsed)
     if (settled.status === 'proved') await releaseOrForget(deps, settled.hold)
     return settled.status !== 'pending' && settled.status !== 'action required'
   })

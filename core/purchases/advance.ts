@@ -1,7 +1,7 @@
 import { isPaymentDeleted } from '../cards/absence.ts'
 import { tokenIn } from '../cards/confirmation-token.ts'
 import { syncRefusedCustomer } from '../cards/customer.ts'
-import { blockedCard, isRefused, mayPayWith } from '../cards/fingerprint.ts'
+import { blockRefusal } from '../cards/fingerprint.ts'
 import { numberRefusal, readCardNumber } from '../cards/number.ts'
 import { numberTry, sharedNumberRefusal } from '../cards/shared-limits.ts'
 import { readStoredCustomer } from '../cards/stored-customer.ts'
@@ -65,7 +65,13 @@ async function unknownIsPending(
   try {
     return await work()
   } catch (error) {
-    if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error
+    if (!(error instanceof DomainError)) throw error
+    if (error.code !== 'temporarily_unavailable') {
+      // What tells a customer why a sign-up has ended is the outcome for a job.
+      const now = waiting === 'job' ? await readPurchase(deps, purchase.accountId, purchase.id) : undefined
+      if (now?.state !== 'declined' && now?.state !== 'abandoned') throw error
+      return { status: now.state }
+    }
     if (waiting === 'customer' && rateLimitOf(error)) await promisePurchase(deps, purchase)
     return purchasePending(deps, purchase, error)
   }
@@ -135,6 +141,8 @@ async function confirmPurchase(
   byCustomer = false,
 ): Promise<PurchaseOutcome> {
   const { paymentId = '', kind, asked, cardId } = purchase
+  const refused = await refuseBeforeBank(deps, purchase)
+  if (refused) return refused
   const payment: Payment | OutcomeUnknown = byCustomer
     ? await deps.payments.confirmPayment(paymentId, 'purchase', cardId)
     : await deps.payments.confirmPayment(paymentId, purposeOf(kind), tokenIn(asked))
@@ -173,28 +181,13 @@ async function createPurchasePayment(
     await deps.payments.cancelPayment(payment.id)
     return endPurchase(deps, purchase, undefined)
   }
-  if ('refusal' in saved) return endUnsaved(deps, purchase, payment.id, saved.refusal)
-  if (saved.paymentId === payment.id && isOpen(saved)) return refuseClosedSignup(deps, saved)
+  if ('refusal' in saved) return endUnaskedSignup(deps, purchase, payment.id, () => saved.refusal)
+  if (saved.paymentId === payment.id && isOpen(saved)) return saved
   // The purchase was abandoned meanwhile or has another payment, so it will never use this payment.
   if (saved.paymentId !== payment.id) await deps.payments.cancelPayment(payment.id)
   return saved.state === 'credited'
     ? { status: 'credited', purchase: saved }
     : { status: isOpen(saved) ? 'pending' : saved.state === 'declined' ? 'declined' : 'abandoned' }
-}
-
-/**
- * Ends a purchase with a card that is blocked or was tried too often; no bank was asked.
- * @throws the refusal, for the card of a sign-up
- */
-async function endUnsaved(
-  deps: MoneyDeps,
-  purchase: Purchase,
-  paymentId: string,
-  refusal: DomainError,
-): Promise<PurchaseOutcome> {
-  if (purchase.kind === 'signup') return endUnaskedSignup(deps, purchase, paymentId, () => refusal)
-  await deps.payments.cancelPayment(paymentId)
-  return endPurchase(deps, purchase, { reason: 'card_blocked', retry: 'never' })
 }
 
 /** Ends a purchase whose customer the provider does not know. */
@@ -226,15 +219,29 @@ async function endRefusedCard(deps: MoneyDeps, purchase: Purchase): Promise<Purc
 }
 
 /**
- * Ends a sign-up before its confirmation if the bank must not be asked about the card's number.
- * @throws DomainError `card_declined`, `too_many_cards_tried`
+ * Ends a purchase before its confirmation if the bank must not be asked: the card is blocked, or that of a sign-up was
+ * declined before.
+ * @returns the outcome; undefined if the bank may be asked.
+ * @throws DomainError `card_declined`, `too_many_cards_tried` for a sign-up
  */
-async function refuseClosedSignup(deps: MoneyDeps, purchase: Purchase): Promise<Purchase | PurchaseOutcome> {
+async function refuseBeforeBank(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome | undefined> {
   const { accountId, kind, cardFingerprint, cardId, paymentId = '' } = purchase
-  if (kind !== 'signup') return purchase
-  const record = await readCardNumber(deps, accountId, cardFingerprint ?? cardId)
-  const refusal = numberRefusal(record, deps.clock.nowMs())
-  return refusal ? endUnaskedSignup(deps, purchase, paymentId, () => refusal) : purchase
+  const record =
+    kind === 'signup' ? await readCardNumber(deps, accountId, cardFingerprint ?? cardId) : undefined
+  const refusal =
+    (record && numberRefusal(record, deps.clock.nowMs())) ??
+    (await blockRefusal(deps, cardFingerprint, accountId))
+  if (!refusal) return undefined
+  if (kind === 'signup') return endUnaskedSignup(deps, purchase, paymentId, () => refusal)
+  return endBlocked(deps, purchase)
+}
+
+/** Ends a purchase with a card that is blocked, unless its bank was asked before. */
+async function endBlocked(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> {
+  const payment = await deps.payments.cancelPayment(purchase.paymentId ?? '')
+  return payment.status === 'canceled' && !payment.decline
+    ? endPurchase(deps, purchase, { reason: 'card_blocked', retry: 'never' })
+    : settlePurchase(deps, purchase, payment)
 }
 
 /**
@@ -286,8 +293,7 @@ async function paymentsOfPurchase(deps: MoneyDeps, { id, customerId }: Purchase)
  * Saves the payment's id, and with it the record that leads from the payment to the purchase. Only a saved
  * payment is confirmed.
  * @returns the stored purchase, which a concurrent request may have changed first; `not wanted` if a renewal's
- *   owner has forbidden it since it began; a refusal if the card is blocked, or that of a sign-up was tried too often.
- * @throws DomainError `temporarily_unavailable` after too many lost races
+ *   owner has forbidden it since it began; a refusal if the card of a sign-up was tried too often.
  */
 async function savePaymentOfPurchase(
   deps: MoneyDeps,
@@ -317,31 +323,23 @@ async function savePaymentOfPurchase(
   const { createdAtMs } = purchase
   const counts = kind === 'signup' && cardFingerprint !== undefined
   const tried = counts ? [numberTry(cardFingerprint, createdAtMs)] : []
-  const writes = [save, record, ...mayPayWith(cardFingerprint, accountId), ...wanted, ...tried]
-  for (let tries = 0; tries < SAVE_ATTEMPTS; tries++) {
-    try {
-      await deps.table.transact(writes)
-      return { ...purchase, ...saved }
-    } catch (error) {
-      if (!(error instanceof ConditionFailed)) throw error
-      const item = error.failed.get(0)
-      if (item) return parsePurchase(item)
-      if (kind === 'renewal' && error.failed.has(writes.length - 1)) return 'not wanted'
-      if (counts && error.failed.has(COUNT))
-        return { refusal: sharedNumberRefusal(error.failed.get(COUNT), createdAtMs) }
-      const blocked = error.failed.get(BLOCK)
-      if (!blocked) throw error
-      if (await isRefused(deps, accountId, blocked)) return { refusal: blockedCard() }
-    }
+  const writes = [save, record, ...wanted, ...tried]
+  try {
+    await deps.table.transact(writes)
+    return { ...purchase, ...saved }
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error
+    const item = error.failed.get(0)
+    if (item) return parsePurchase(item)
+    if (kind === 'renewal' && error.failed.has(CONDITION)) return 'not wanted'
+    if (counts && error.failed.has(CONDITION))
+      return { refusal: sharedNumberRefusal(error.failed.get(CONDITION), createdAtMs) }
+    throw error
   }
-  throw new DomainError('temporarily_unavailable')
 }
 
-const SAVE_ATTEMPTS = 5
-
-/** Positions of the check of the card's number, and of the count of a sign-up's, among the writes. */
-const BLOCK = 2
-const COUNT = 3
+/** Position of what a renewal's owner wants, or of the count of a sign-up's number, among the writes. */
+const CONDITION = 2
 
 /** The owner may switch auto-renewal off, or forbid its cost, while the payment is being created. */
 const stillWanted = (accountId: string, amountCents: number): Write => ({

@@ -1,5 +1,6 @@
 import { isActive } from '../account/account.ts'
 import { AUTHENTICATION_MS, AUTHENTICATION_POLL_MS } from '../cards/authentication.ts'
+import { blockRefusal } from '../cards/fingerprint.ts'
 import type { Deps, MoneyDeps } from '../ports.ts'
 import { eachDue, type Run } from '../table/due.ts'
 import type { Key } from '../table/keys.ts'
@@ -47,13 +48,15 @@ async function settleOne(deps: MoneyDeps, purchase: Purchase): Promise<'credited
 
 async function settleOpen(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> {
   if (await mayResume(deps, purchase)) return advancePurchase(deps, purchase, 'job')
-  const { accountId, state, createdAtMs } = purchase
   const hasLapsed =
-    deps.clock.nowMs() >= createdAtMs + AUTHENTICATION_MS ||
-    // A deactivated account must not be charged, so nobody waits for its customer.
-    (state === 'action_required' && !(await isActive(deps, accountId)))
+    deps.clock.nowMs() >= purchase.createdAtMs + AUTHENTICATION_MS ||
+    (purchase.state === 'action_required' && !(await mayStillPay(deps, purchase)))
   return settleAbandonedPurchase(deps, purchase, hasLapsed)
 }
+
+/** A deactivated account must not be charged, nor a card that is blocked, so nobody waits for the customer. */
+const mayStillPay = async (deps: MoneyDeps, { accountId, cardFingerprint }: Purchase): Promise<boolean> =>
+  (await isActive(deps, accountId)) && !(await blockRefusal(deps, cardFingerprint, accountId))
 
 /**
  * Leases a due purchase. The longer a purchase has been open, the later it is tried again, so that an outage

@@ -18,6 +18,7 @@ import {
 import type { SignedInPerson } from '../support/people.ts'
 import type { Consumer } from '../support/quota.ts'
 import type { TestAnswer } from '../support/send.ts'
+import { fingerprintOf } from '../support/shared-tries.ts'
 import { expectNothingHeld, newCard, newToken, stripeOf, verify } from '../support/stripe.ts'
 
 /** A card that one account has misused, or owes for, buys nothing for another account. */
@@ -201,5 +202,47 @@ describe('a card for which one account owes', () => {
     await changeCard(second)
     expect((await buy(app, second)).status).toBe(201)
     expect((await signUp()).status).toBe(204)
+  })
+})
+
+describe('a card that is blocked while a payment with it waits', () => {
+  const ALWAYS_3DS = '4000002760003184'
+
+  async function block(number: string): Promise<void> {
+    const json = { card: fingerprintOf(number), reason: 'stolen' }
+    const { status } = await app.request('POST', '/ops/admin/blocked-cards', { operator: 'admin', json })
+    expect(status).toBe(200)
+  }
+
+  test('nobody waits for 3-D Secure of a sign-up or a proof any more, minutes later', async () => {
+    const [buyer, owner] = [await app.signUp(), await app.signUp()]
+    const answers = [
+      await signUpFor(app, buyer, 'STARTER', await newCard(app, ALWAYS_3DS)),
+      await verify(app, owner, await newCard(app, ALWAYS_3DS)),
+    ]
+    for (const { body } of answers) expect(body.type).toBe('urn:bursar:problem:payment_action_required')
+    await block(ALWAYS_3DS)
+    app.advance(6 * 60_000)
+    expect(await app.job('settle-payments')).toMatchObject({ ended: 1, failed: 0 })
+    await app.job('sweep')
+    for (const person of [buyer, owner]) {
+      await expectNothingOpen(app, person)
+      await expectNothingHeld(app, person)
+    }
+    expect((await noticesOf(app, buyer)).filter((type) => type === 'purchase_failed')).toHaveLength(1)
+  })
+
+  test('202: a sign-up that was promised ends uncharged, which is no failure of the job', async () => {
+    const person = await app.signUp()
+    double.addFault({ fault: '429', match: 'POST /v1/payment_intents$' })
+    expect((await signUpFor(app, person, 'STARTER', await newCard(app, NUMBER))).status).toBe(202)
+    double.clearFaults()
+    await block(NUMBER)
+    app.advance(11_000)
+    app.resetCalls()
+    expect(await app.job('settle-payments')).toMatchObject({ ended: 1, failed: 0 })
+    expect(asked()).toBe(0)
+    await expectNothingOpen(app, person)
+    expect(await noticesOf(app, person)).toContain('purchase_failed')
   })
 })

@@ -191,8 +191,9 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
   },
   {
     title: 'a card that another account has misused is proved',
-    find: '[save, ...mayPayWith(cardFingerprint, accountId), ...tried]',
-    put: '[save, ...tried]',
+    near: proveCard,
+    find: 'numberRefusal(record, deps.clock.nowMs()) ?? (await blockRefusal(deps, cardFingerprint, accountId))',
+    put: 'numberRefusal(record, deps.clock.nowMs())',
     foundBy: unbroken(flows.misused, 'webhooks'),
   },
   {

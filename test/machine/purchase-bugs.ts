@@ -16,6 +16,7 @@ import { cancelPurchase, endPurchase, settlePurchase } from '../../core/purchase
 import { handOverAlerts } from '../../core/quota/crossed-alerts.ts'
 import { trialClaim } from '../../core/quota/trial.ts'
 import { decideTrial } from '../../core/quota/trial-card.ts'
+import { isLeased } from '../../core/table/lease.ts'
 import { writeAll, writeUnlessDone } from '../../core/table/write-all.ts'
 import type { Bug } from './patch.ts'
 import type { PurchaseBreak } from './purchase-faults.ts'
@@ -118,6 +119,7 @@ const DECISION_FIELDS = `[
 const BUNDLE = 'the account has a bundle'
 const LOW = 'a renewal is due'
 const COUPON = 'one redemption of a coupon is left'
+const DISPUTED_ELSEWHERE = 'another account disputes payments with the cards'
 const leftAfter = (call: number) => `a buy crashed after its call ${call}`
 
 /** The event is announced once too, so a notice that is given twice takes a second mistake. */
@@ -128,8 +130,9 @@ const ANNOUNCED_EACH_TIME = {
 
 /** No purchase looks at what other accounts have done with the card. */
 const buysWithBlocked = {
-  find: '[save, record, ...mayPayWith(cardFingerprint, accountId), ...wanted, ...tried]',
-  put: '[save, record, ...wanted, ...tried]',
+  near: advancePurchase,
+  find: '(record && numberRefusal(record, deps.clock.nowMs())) ?? (await blockRefusal(deps, cardFingerprint, accountId))',
+  put: 'record && numberRefusal(record, deps.clock.nowMs())',
 }
 
 export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
@@ -915,6 +918,17 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'a card that another account has misused buys',
     ...buysWithBlocked,
     foundBy: unbroken(flows.buyBlocked, 'jobs'),
+  },
+  {
+    title: 'a payment that is saved is confirmed later, whatever was reported of its card meanwhile',
+    find: ['const refused = await refuse(deps, purchase)', 'if (refused) return refused'],
+    put: [
+      'const refused = await refuse(deps, purchase)',
+      'if (refused && isLeased(deps, purchase)) return refused',
+    ],
+    near: advancePurchase,
+    using: { isLeased },
+    foundBy: met(leftAfter(4), 'buy with a key', DISPUTED_ELSEWHERE),
   },
   {
     title: 'a won dispute does not let the renewal go on',

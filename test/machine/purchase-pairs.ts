@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import type { Ports } from '../../core/ports.ts'
+import { fingerprintOf } from '../support/shared-tries.ts'
 import { Crash, EXHAUSTIVE } from './faults.ts'
+import { misuseElsewhere } from './misused.ts'
 import { books, checkAlways, settle } from './purchase-checks.ts'
 import { through } from './purchase-faults.ts'
 import { held } from './purchase-flows.ts'
@@ -33,6 +35,8 @@ export interface Actor {
   long?: true
   /** Once the actor has its answer, no renewal begins any more. */
   stops?: true
+  /** Once the actor is done, no bank is asked about a card any more, unless it is being asked already. */
+  blocks?: true
 }
 
 /** A starting state, and the actors that act in it. */
@@ -42,6 +46,14 @@ export interface Scene {
   actors: Actor[]
 }
 
+const misuse: Actor = {
+  title: 'another account disputes payments with the cards',
+  blocks: true,
+  long: true,
+  act: async (_, via) => {
+    for (const number of [GOOD, OTHER, ALWAYS_3DS]) await misuseElsewhere(via, fingerprintOf(number))
+  },
+}
 const buy: Actor = { title: 'buy', act: (world, via) => world.buy(via), same: 'click' }
 const buyWithKey: Actor = {
   title: 'buy with a key',
@@ -176,7 +188,7 @@ const operators: Actor[] = [
   },
 ]
 
-const leftActors = [settleJob, buyWithKey, confirmAndGo, buy, change, hear, lateJobs, leave, suspend]
+const leftActors = [settleJob, buyWithKey, confirmAndGo, buy, change, hear, lateJobs, leave, suspend, misuse]
 /** Delivers the waiting events of one type and loses the others. */
 async function hearOnly(world: PurchaseWorld, type: string, via: Ports): Promise<void> {
   for (const event of world.waiting()) {
@@ -229,6 +241,7 @@ export const scenes: Scene[] = [
       lateJobs,
       spend,
       leave,
+      misuse,
     ],
   },
   {
@@ -248,6 +261,7 @@ export const scenes: Scene[] = [
       hear,
       hearAll,
       hearTwice,
+      misuse,
     ],
   },
   {
@@ -290,6 +304,7 @@ export const scenes: Scene[] = [
     actors: [
       { ...renew, same: 'refill' },
       { ...buy, same: 'refill' },
+      misuse,
       change,
       removeCard,
       changeCard,
@@ -436,6 +451,16 @@ export const scenes: Scene[] = [
       leave,
       suspend,
       changeCard,
+      {
+        title: 'the card is blocked, and settle-payments runs minutes later',
+        long: true,
+        closes: true,
+        act: async (world, via) => {
+          await misuse.act(world, via)
+          world.advance(6 * MINUTE_MS)
+          await world.job('settlePayments', via)
+        },
+      },
     ],
   },
   {
@@ -535,6 +560,9 @@ export async function meet(
   let begun: Set<string> | undefined
   let unpaid: string[] = []
   let hasMet = false
+  let asksAfterBlock = false
+  const asked = () => Object.keys(world.stripe.state.charges).length
+  let askedBefore = 0
   /** Notes the renewals that had begun when the owner was answered that none begins any more. */
   const noteStop = ({ stops }: Actor) => {
     if (!stops || begun) return
@@ -548,6 +576,8 @@ export async function meet(
       hasMet = true
       await second.act(world, world.ports)
       noteStop(second)
+      askedBefore = asked()
+      asksAfterBlock = calls.at(-1) === 'payments.confirmPayment'
     },
   })
   const answer = await first.act(world, ports)
@@ -566,6 +596,9 @@ export async function meet(
     assert.equal(answer, (await aloneIn(scene, first)).answer, `${title}: its answer`)
   const told = world.said.map(({ answer }) => answer).join(', ')
   await settle(world, `${title}, answered ${told}`)
+  // A bank that is being asked at this moment may answer later.
+  if (second.blocks && hasMet && !asksAfterBlock)
+    assert.equal(asked(), askedBefore, `${title}: a bank was asked about a card that is blocked`)
   if (books(world).profile.status !== 'active') {
     await world.resume()
     await world.restore()
