@@ -1,5 +1,6 @@
 import http from 'node:http'
 import https from 'node:https'
+import { keptConnections, wasForgotten } from './kept-connections.ts'
 
 /** The address of a service in a region. */
 export const awsUrl = (service: string, region: string): string =>
@@ -9,7 +10,15 @@ export const awsUrl = (service: string, region: string): string =>
 export interface Reply {
   status: number
   text: string
+  /** Whether the request went out twice, since the peer had forgotten the connection of the first time. */
+  isSecond?: boolean
 }
+
+/**
+ * Sends a POST.
+ * @param once not over a connection that was kept, which the peer may have forgotten: it goes out once.
+ */
+export type Post = (headers: Record<string, string>, body: string, once?: boolean) => Promise<Reply>
 
 /** Time limits of a POST, ms: for the connection, and after that for the whole answer. */
 export interface PostLimits {
@@ -18,18 +27,15 @@ export interface PostLimits {
 }
 
 /**
- * Sends one POST over a connection that is kept for the next one. Rejects with the socket's error or a
- * `TimeoutError`, which names the `service`.
+ * Sends POSTs over connections that are kept for the next ones. A request over a connection that the peer had forgotten
+ * is sent again. Rejects with the socket's error or a `TimeoutError`, which names the `service`.
  */
-export function poster(
-  url: URL,
-  service: string,
-  { connectionTimeout, requestTimeout }: PostLimits,
-): (headers: Record<string, string>, body: string) => Promise<Reply> {
+export function poster(url: URL, service: string, { connectionTimeout, requestTimeout }: PostLimits): Post {
   const { request, Agent } = url.protocol === 'http:' ? http : https
-  const agent = new Agent({ keepAlive: true })
-  return (headers, body) =>
-    new Promise((resolve, reject) => {
+  const kept = keptConnections(url.protocol)
+  const single = new Agent()
+  const send = (agent: http.Agent, headers: Record<string, string>, body: string) =>
+    new Promise<Reply>((resolve, reject) => {
       const call = request(url, { method: 'POST', headers, agent }, (response) => {
         let text = ''
         response.setEncoding('utf8')
@@ -63,4 +69,12 @@ export function poster(
       call.once('error', fail)
       call.end(body)
     })
+  return async (headers, body, once = false) => {
+    try {
+      return await send(once ? single : kept, headers, body)
+    } catch (error) {
+      if (!wasForgotten(error)) throw error
+      return { ...(await send(kept, headers, body)), isSecond: true }
+    }
+  }
 }

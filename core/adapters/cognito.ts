@@ -13,7 +13,7 @@ import {
 } from '@aws-sdk/client-cognito-identity-provider'
 import { DomainError, rateLimited } from '../errors.ts'
 import type { Identity, Tokens } from '../ports.ts'
-import { clientLimits } from './client-limits.ts'
+import { awsClient } from './aws-clients.ts'
 
 /** The user pool and its one confidential app client. */
 export interface CognitoConfig {
@@ -31,7 +31,7 @@ export interface CognitoConfig {
  */
 export function cognitoIdentity(config: CognitoConfig): Identity {
   const { userPoolId: UserPoolId, clientId: ClientId, clientSecret: ClientSecret } = config
-  const client = config.client ?? new CognitoIdentityProviderClient(clientLimits)
+  const client = config.client ?? awsClient(CognitoIdentityProviderClient)
 
   const user = (accountId: string) => ({ UserPoolId, Username: accountId })
   const putPassword = (accountId: string, password: string) =>

@@ -1,7 +1,7 @@
 import { DecryptCommand, EncryptCommand, KMSClient } from '@aws-sdk/client-kms'
 import { DomainError } from '../errors.ts'
 import type { Secrets } from '../ports.ts'
-import { clientLimits } from './client-limits.ts'
+import { awsClient } from './aws-clients.ts'
 
 /** KMS's errors about the ciphertext itself. A retry does not change them. */
 const UNREADABLE = new Set(['InvalidCiphertextException', 'IncorrectKeyException', 'ValidationException'])
@@ -12,7 +12,7 @@ const UNREADABLE = new Set(['InvalidCiphertextException', 'IncorrectKeyException
  * @throws DomainError `temporarily_unavailable` from either call if KMS is not available.
  */
 export function kmsSecrets(config: { keyId: string; client?: KMSClient }): Secrets {
-  const client = config.client ?? new KMSClient(clientLimits)
+  const client = config.client ?? awsClient(KMSClient)
   return {
     async encrypt(accountId, plaintext) {
       const command = new EncryptCommand({

@@ -31,12 +31,7 @@ export function lambdaRenewals({ functionName, region, endpoint, credentials }: 
   return {
     async start(accountId) {
       const body = JSON.stringify({ accountId })
-      const invoke = () => post(sign({ headers, body }, Date.now()), body)
-      const { status } = await invoke().catch((error: Error) => {
-        // Lambda may have closed a kept connection. Two invocations do no more than one.
-        if (error.name === 'TimeoutError') throw error
-        return invoke()
-      })
+      const { status } = await post(sign({ headers, body }, Date.now()), body)
       if (status !== ACCEPTED) throw new Error(`Lambda answered ${status}`)
     },
   }

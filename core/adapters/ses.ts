@@ -4,7 +4,7 @@ import { DomainError, rateLimited } from '../errors.ts'
 import { readSender, senderHeader } from '../notifications/sender.ts'
 import { ACCOUNT_TAG } from '../notifications/undeliverable.ts'
 import type { Mail } from '../ports.ts'
-import { clientLimits } from './client-limits.ts'
+import { awsClient } from './aws-clients.ts'
 
 /** SES's errors about the message itself. A retry does not change them. */
 const REFUSED = new Set(['MessageRejected', 'BadRequestException'])
@@ -27,7 +27,7 @@ export function sesMail(config: {
   configurationSet?: string
   client?: SESv2Client
 }): Mail {
-  const client = config.client ?? new SESv2Client(clientLimits)
+  const client = config.client ?? awsClient(SESv2Client)
   const from = senderHeader(readSender(config.from))
   const utf8 = (text: string) => ({ Data: text, Charset: 'UTF-8' })
   return {

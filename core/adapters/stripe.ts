@@ -24,6 +24,7 @@ import type {
   ReversalKind,
   SignedWebhook,
 } from '../ports.ts'
+import { keptConnections, wasForgotten } from './kept-connections.ts'
 import {
   addressParams,
   cardOf,
@@ -62,6 +63,7 @@ export function stripePayments({ secretKey, apiBase, timeoutMs = 8000 }: StripeC
     timeout: timeoutMs,
     maxNetworkRetries: 1,
     telemetry: false,
+    httpClient: httpClientFor(apiBase?.startsWith('http:') ? 'http:' : 'https:'),
     ...(apiBase === undefined ? {} : addressOf(apiBase)),
   })
   return {
@@ -90,6 +92,18 @@ export function stripePayments({ secretKey, apiBase, timeoutMs = 8000 }: StripeC
     readEvent: async (webhook) => readEvent(stripe, webhook),
     listUndelivered: (created, cursor) => listUndelivered(stripe, created, cursor),
   }
+}
+
+/** A try over a connection that Stripe had forgotten does not count. Its repetition has the same idempotency key. */
+function httpClientFor(protocol: string): Stripe.HttpClient {
+  const client = Stripe.createNodeHttpClient(keptConnections(protocol))
+  const makeRequest = client.makeRequest.bind(client)
+  client.makeRequest = (...request) =>
+    makeRequest(...request).catch((error: unknown) => {
+      if (!wasForgotten(error)) throw error
+      return makeRequest(...request)
+    })
+  return client
 }
 
 function addressOf(apiBase: string): { host: string; port: string; protocol: 'http' | 'https' } {

@@ -11,7 +11,7 @@ import {
   UpdateCommand,
 } from '@aws-sdk/lib-dynamodb'
 import { unmarshall } from '@aws-sdk/util-dynamodb'
-import { clientLimits } from '../adapters/client-limits.ts'
+import { awsClient } from '../adapters/aws-clients.ts'
 import { type Operation, type TableAnswer, type TableRefusal, tableOver } from './requests.ts'
 import type { Listing, Table } from './table.ts'
 
@@ -29,21 +29,22 @@ const commands = {
 /**
  * Opens the table with AWS's own client, which takes region, credentials and endpoint from the environment.
  */
-export function openTable(tableName: string, base = new DynamoDBClient(clientLimits)): Table & Listing {
-  const over = (client: DynamoDBClient) =>
-    DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } })
-  const client = over(base)
+export function openTable(tableName: string): Table & Listing {
+  // The table itself tries again, by one rule for both clients.
+  const open = (keepsConnections: boolean) =>
+    DynamoDBDocumentClient.from(awsClient(DynamoDBClient, 1, keepsConnections), {
+      marshallOptions: { removeUndefinedValues: true },
+    })
+  const client = open(true)
   let single: DynamoDBDocumentClient | undefined
   return tableOver(tableName, async (operation, input, once = false) => {
     const command = new commands[operation](input as never)
-    // The SDK limits attempts per client, not per request, so `once` needs a client of its own.
-    if (once) single ??= over(new DynamoDBClient({ ...clientLimits, maxAttempts: 1 }))
+    if (once) single ??= open(false)
     try {
       return (await (once && single ? single : client).send(command as never)) as TableAnswer
     } catch (error) {
-      const { $metadata } = error as { $metadata?: { attempts?: number } }
-      // AWS's client does not say why it retried.
-      throw Object.assign(withPlainItems(error) as Error, { inDoubt: ($metadata?.attempts ?? 1) > 1 })
+      const { $fault, $metadata } = error as { $fault?: string; $metadata?: { httpStatusCode?: number } }
+      throw Object.assign(withPlainItems(error) as Error, { status: $fault && $metadata?.httpStatusCode })
     }
   })
 }

@@ -35,11 +35,9 @@ export interface TableAnswer {
 }
 
 /**
- * A DynamoDB client. Sends one request and retries it, within limits, after throttling; without `once` also
- * after a lost answer or a fault of the service. Keys, items and values are plain JavaScript in both
- * directions, and undefined values are left out. Rejects with an error that has the `name` of DynamoDB's
- * exception and, if the exception has them, its `Item` or `CancellationReasons`; `inDoubt` says that an earlier
- * try, whose reply was lost, may have taken effect.
+ * A DynamoDB client. Sends one request; with `once` not over a connection that an earlier request has left, which
+ * DynamoDB may have forgotten. Keys, items and values are plain JavaScript in both directions, and undefined values are
+ * left out. Rejects with a `TableRefusal`.
  */
 export type Send = (
   operation: Operation,
@@ -47,9 +45,26 @@ export type Send = (
   once?: boolean,
 ) => Promise<TableAnswer>
 
+/** How the table waits before it tries again. */
+export interface Pacing {
+  wait(ms: number): Promise<void>
+  /** From 0 to 1. */
+  random(): number
+}
+
+const realPacing: Pacing = {
+  wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  random: Math.random,
+}
+
 /** The one table, reached through a client. */
-export function tableOver(TableName: string, send: Send): Table & Listing {
-  const request: Send = (operation, input, once) => sendWithRetries(send, operation, input, once)
+export function tableOver(TableName: string, send: Send, pacing = realPacing): Table & Listing {
+  const request = withRetries(send, pacing)
+  /** @throws DomainError `temporarily_unavailable` instead of the wait after the last try of a batch. */
+  const pauseForRest = async (tries: number) => {
+    if (tries === TRIES.conflict) throw overloaded()
+    await pause(pacing, 'conflict', tries)
+  }
   return {
     async get(key) {
       const { Item } = await request('GetItem', { TableName, Key: keyOnly(key), ConsistentRead: true })
@@ -66,8 +81,7 @@ export function tableOver(TableName: string, send: Send): Table & Listing {
             RequestItems: { [TableName]: open },
           })
           open = UnprocessedItems?.[TableName] ?? []
-          if (open.length > 0 && tries === CONFLICT_TRIES) throw new DomainError('temporarily_unavailable')
-          if (open.length > 0) await jitter(tries)
+          if (open.length > 0) await pauseForRest(tries)
         }
       }
     },
@@ -95,7 +109,7 @@ export function tableOver(TableName: string, send: Send): Table & Listing {
       // After a lost reply, the token makes a retry of ours or of the client the same transaction.
       await request('TransactWriteItems', { TransactItems, ClientRequestToken: randomUUID() })
     },
-    ...readsOf(TableName, request),
+    ...readsOf(TableName, request, pauseForRest),
   }
 }
 
@@ -103,6 +117,7 @@ export function tableOver(TableName: string, send: Send): Table & Listing {
 function readsOf(
   TableName: string,
   request: Send,
+  pauseForRest: (tries: number) => Promise<void>,
 ): Pick<Table, 'getAll' | 'list' | 'page' | 'due'> & Listing {
   /** Reads up to `BATCH_KEYS` items, in any order. */
   async function batch(keys: readonly Key[]): Promise<Item[]> {
@@ -114,8 +129,7 @@ function readsOf(
       })
       items.push(...(Responses?.[TableName] ?? []))
       open = UnprocessedKeys?.[TableName]?.Keys ?? []
-      if (open.length > 0 && tries === CONFLICT_TRIES) throw new DomainError('temporarily_unavailable')
-      if (open.length > 0) await jitter(tries)
+      if (open.length > 0) await pauseForRest(tries)
     }
     return items
   }
@@ -205,48 +219,86 @@ function transactItem(TableName: string, write: Write) {
   return { Update: { TableName, Key: keyOnly(write.update), UpdateExpression, ...guarded(write.if, names) } }
 }
 
-/** A hot item loses to transactions again and again, so that a few more tries cost less than a 503. */
-const CONFLICT_TRIES = 8
-
 /** Most items that DynamoDB accepts in one BatchWriteItem, and most keys in one BatchGetItem. */
 const BATCH_ITEMS = 25
 const BATCH_KEYS = 100
 
+/** Why a request that failed may be sent again. */
+type RetryReason = 'conflict' | 'throttled' | 'lost'
+
 /**
- * Sends a request, and the very same request again after it lost to a concurrent transaction. The request is data
- * that is made once, so two tries cannot differ.
- * @throws ConditionFailed, or `temporarily_unavailable` for everything that a later try may mend
+ * Most tries in all, by what went wrong. A hot item loses to transactions again and again, so that a few more tries cost
+ * less than a 503.
  */
-async function sendWithRetries(send: Send, ...request: Parameters<Send>): Promise<TableAnswer> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await send(...request)
-    } catch (error) {
-      const refused = conditionFailed(error)
-      if (refused) throw refused
-      if (isOurMistake(error)) throw error
-      if (tries === CONFLICT_TRIES || !isConflict(error)) {
-        throw new DomainError('temporarily_unavailable', { cause: error })
-      }
-      await jitter(tries)
-    }
-  }
+const TRIES: Readonly<Record<RetryReason, number>> = { conflict: 8, throttled: 3, lost: 2 }
+
+/** The shortest and the longest wait after so many tries, ms. */
+const WAITS_MS: Readonly<Record<RetryReason, (tries: number) => readonly [number, number]>> = {
+  conflict: (tries) => [0, 10 * 2 ** Math.min(tries, 4)],
+  throttled: (tries) => [25 * tries, 100 * tries],
+  lost: () => [0, 50],
 }
 
 /** Waits for a random time, so that requests that collided do not collide again. */
-const jitter = (tries: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, Math.random() * 10 * 2 ** Math.min(tries, 4)))
-
-/** The members of a DynamoDB exception that the table reads. */
-export interface TableRefusal {
-  name?: string
-  Item?: Item
-  CancellationReasons?: { Code?: string; Item?: Item }[]
-  inDoubt?: boolean
+function pause({ wait, random }: Pacing, why: RetryReason, tries: number): Promise<void> {
+  const [fromMs, toMs] = WAITS_MS[why](tries)
+  return wait(fromMs + random() * (toMs - fromMs))
 }
 
-function conditionFailed(error: unknown): ConditionFailed | undefined {
-  const { name, Item, CancellationReasons, inDoubt } = error as TableRefusal
+/**
+ * Sends a request, and the very same request again after a failure that a later try may mend. The request is data that
+ * is made once, so two tries cannot differ. With `once` it is not repeated if it may have taken effect.
+ * @throws ConditionFailed, or `temporarily_unavailable` for everything that a later try may mend
+ */
+const withRetries =
+  (send: Send, pacing: Pacing): Send =>
+  async (operation, input, once = false) => {
+    const tries: Record<RetryReason, number> = { conflict: 0, throttled: 0, lost: 0 }
+    let inDoubt = false
+    for (;;) {
+      try {
+        return await send(operation, input, once)
+      } catch (error) {
+        const refusal = error as TableRefusal
+        inDoubt ||= refusal.inDoubt === true
+        const refused = conditionFailed(refusal, inDoubt)
+        if (refused) throw refused
+        if (isOurMistake(refusal)) throw error
+        const why = retryReasonOf(refusal)
+        inDoubt ||= why === 'lost'
+        if (!why || ++tries[why] === TRIES[why] || (once && why === 'lost'))
+          throw why === 'throttled'
+            ? overloaded(error)
+            : new DomainError('temporarily_unavailable', { cause: error })
+        await pause(pacing, why, tries[why])
+      }
+    }
+  }
+
+/** The error for a request that DynamoDB has refused because there are too many: one item takes 1,000 writes a second. */
+const overloaded = (cause?: unknown): DomainError =>
+  new DomainError('temporarily_unavailable', {
+    detail:
+      'Too many requests came at once: an account takes about 1,000 a second. Try again after the time in Retry-After, and send batches.',
+    retryAfterSeconds: 1,
+    cause,
+  })
+
+/** What the table reads of a failure: members of DynamoDB's exception, and what its client knows. */
+export interface TableRefusal {
+  name?: string
+  /** HTTP status of DynamoDB's exception; undefined if there was no answer, or none that could be read. */
+  status?: number | undefined
+  Item?: Item
+  CancellationReasons?: { Code?: string; Item?: Item }[]
+  /** Whether the client has sent the request twice, so that the first may have taken effect. */
+  inDoubt?: boolean | undefined
+}
+
+function conditionFailed(
+  { name, Item, CancellationReasons }: TableRefusal,
+  inDoubt: boolean,
+): ConditionFailed | undefined {
   if (name === 'ConditionalCheckFailedException') return new ConditionFailed(new Map([[0, Item]]), inDoubt)
   const failed = (CancellationReasons ?? []).flatMap(({ Code, Item }, at) =>
     Code === 'ConditionalCheckFailed' ? [[at, Item] as const] : [],
@@ -258,13 +310,18 @@ function conditionFailed(error: unknown): ConditionFailed | undefined {
  * Whether the request failed for good without effect, since it is malformed or a permission or the table is
  * missing.
  */
-const isOurMistake = (error: unknown): boolean =>
-  /^(Validation|AccessDenied|ResourceNotFound|UnrecognizedClient)Exception$/.test(
-    (error as TableRefusal).name ?? '',
-  )
+const isOurMistake = ({ name = '' }: TableRefusal): boolean =>
+  /^(Validation|AccessDenied|ResourceNotFound|UnrecognizedClient)Exception$/.test(name)
 
-function isConflict(error: unknown): boolean {
-  const { name, CancellationReasons } = error as TableRefusal
-  if (name === 'TransactionConflictException' || name === 'TransactionInProgressException') return true
-  return (CancellationReasons ?? []).some(({ Code }) => Code === 'TransactionConflict')
+/** DynamoDB's names of exceptions, and codes of reasons to cancel a transaction. */
+const THROTTLED =
+  /^(LimitExceeded|ProvisionedThroughputExceeded|RequestLimitExceeded|Throttling)(Exception|Error)?$/
+const CONFLICT = /^Transaction(Conflict|InProgress)(Exception)?$/
+
+/** Undefined for a failure that a later try would not mend. */
+function retryReasonOf({ name = '', status, CancellationReasons = [] }: TableRefusal): RetryReason | undefined {
+  const codes = [name, ...CancellationReasons.map(({ Code = '' }) => Code)]
+  if (codes.some((code) => THROTTLED.test(code))) return 'throttled'
+  if (codes.some((code) => CONFLICT.test(code))) return 'conflict'
+  return status === undefined || status >= 500 ? 'lost' : undefined
 }

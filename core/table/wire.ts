@@ -35,61 +35,28 @@ function wire({ region, endpoint, credentials }: WireOptions): Send {
       'content-type': 'application/x-amz-json-1.0',
       'x-amz-target': `DynamoDB_20120810.${operation}`,
     }
-    let inDoubt = false
-    for (let tries = 1; ; tries++) {
-      try {
-        return readReply(await post(sign({ headers, body }, Date.now()), body))
-      } catch (error) {
-        if (tries === clientLimits.maxAttempts || !isRetryable(error, once))
-          throw Object.assign(error as Error, { inDoubt })
-        inDoubt ||= !isThrottled(error)
-        // Full jitter, so that clients that were throttled together do not retry together.
-        await new Promise((resolve) => setTimeout(resolve, Math.random() * BACKOFF_MS * 2 ** (tries - 1)))
-      }
-    }
+    return readReply(await post(sign({ headers, body }, Date.now()), body, once))
   }
 }
-
-/** Longest wait before the second try, ms. AWS's own DynamoDB clients start with the same value. */
-const BACKOFF_MS = 50
 
 /**
  * Parses a reply.
  * @throws Error with the name and the items of DynamoDB's exception; `BrokenReply` if there is none.
  */
-function readReply({ status, text }: Reply): TableAnswer {
+function readReply({ status, text, isSecond: inDoubt }: Reply): TableAnswer {
   const json = parse(text)
   if (status === 200 && json) return convert(json, fromNotation) as TableAnswer
   const { __type, ...more } = json ?? {}
-  const name = typeof __type === 'string' ? __type.slice(__type.indexOf('#') + 1) : 'BrokenReply'
+  const isKnown = typeof __type === 'string'
+  const name = isKnown ? __type.slice(__type.indexOf('#') + 1) : 'BrokenReply'
   const { Item, CancellationReasons } = convert(more, fromNotation) as TableRefusal
   throw Object.assign(new Error(`DynamoDB answered ${status} ${name}`), {
     name,
-    status,
+    status: isKnown ? status : undefined,
+    inDoubt,
     Item,
     CancellationReasons,
   })
-}
-
-const THROTTLES = new Set([
-  'LimitExceededException',
-  'ProvisionedThroughputExceededException',
-  'RequestLimitExceeded',
-  'ThrottlingException',
-])
-
-/** Whether the request was refused before it could take effect. */
-const isThrottled = (error: unknown): boolean => THROTTLES.has((error as Error).name)
-
-/**
- * Whether a retry may succeed: after throttling, a fault of the service, or an answer that is lost or
- * unreadable. With `once`, only throttling allows a retry, because after any other failure the request may
- * have taken effect.
- */
-function isRetryable(error: unknown, once: boolean): boolean {
-  const { name = '', status } = error as { name?: string; status?: number }
-  if (isThrottled(error)) return true
-  return !once && (status === undefined || status >= 500 || name === 'BrokenReply')
 }
 
 /** JSON members that hold an item, a key or placeholder values, all in DynamoDB's notation. */

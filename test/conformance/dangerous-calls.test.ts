@@ -72,7 +72,6 @@ test('`Math.random` only chooses how long to wait', () => {
     'core/quota/consume.ts',
     'core/quota/evict.ts',
     'core/table/requests.ts',
-    'core/table/wire.ts',
     'functions/client/attempt.ts',
   ])
 })

@@ -31,8 +31,8 @@ const newKey = (): Key => ({ pk: `TEST#${++keysMade}`, sk: '#TEST' })
 
 const unavailable = { name: 'DomainError', code: 'temporarily_unavailable' }
 
-/** Requests that a client makes before it reports an unknown outcome. */
-const TRIES = 2
+/** Requests that are made before a failure is reported. */
+const TRIES = { lost: 2, throttled: 3 }
 
 /** Awaits a refusal. @returns its `ConditionFailed`. */
 const refusal = async (work: Promise<unknown>): Promise<ConditionFailed> => {
@@ -222,13 +222,13 @@ describe.each(clients)('%s', (_, table) => {
     })
 
     test.each([
-      ['the database answers 500', 'error-before', 0],
-      ['every reply is lost', 'lose-reply-after-commit', 1],
-      ['the table is over its throughput', 'throttle', 0],
-    ] as const)('temporarily_unavailable: %s', async (_, fault, n) => {
+      ['the database answers 500', 'error-before', TRIES.lost, 0],
+      ['every reply is lost', 'lose-reply-after-commit', TRIES.lost, 1],
+      ['the table is over its throughput', 'throttle', TRIES.throttled, 0],
+    ] as const)('temporarily_unavailable: %s', async (_, fault, times, n) => {
       const key = newKey()
       await table.put({ ...key, n: 0 })
-      dynamo.addFault({ fault, times: TRIES })
+      dynamo.addFault({ fault, times })
       const set = expr`SET #n = #n + ${1}`
       await expect(table.transact([{ update: key, set }])).rejects.toMatchObject(unavailable)
       expect(await table.get(key)).toEqual({ ...key, n })
@@ -252,6 +252,37 @@ describe.each(clients)('%s', (_, table) => {
           cause: expect.any(Error),
           detail: undefined,
         })
+      },
+    )
+  })
+
+  describe('throttling', () => {
+    const key = newKey()
+    const writes: [string, () => Promise<unknown>][] = [
+      ['GetItem', () => table.get(key)],
+      ['UpdateItem', () => table.update(key, expr`SET #n = ${1}`)],
+      // Nothing was done, so even this may be sent again.
+      ['UpdateItem', () => table.update(key, expr`SET #n = ${1}`, undefined, { once: true })],
+      ['TransactWriteItems', () => table.transact([{ put: { ...key } }, { put: newKey() as never }])],
+    ]
+
+    test.each(writes)('%s is tried three times', async (operation, call) => {
+      dynamo.addFault({ fault: 'throttle', match: operation, times: TRIES.throttled - 1 })
+      await call()
+      expect(dynamo.counts().calls[operation]).toBe(TRIES.throttled)
+    })
+
+    test.each(writes)(
+      '%s that is throttled for longer says when to try again, and why',
+      async (operation, call) => {
+        dynamo.addFault({ fault: 'throttle', match: operation })
+        await expect(call()).rejects.toMatchObject({
+          ...unavailable,
+          retryAfterSeconds: 1,
+          detail: expect.stringContaining('about 1,000 a second'),
+          cause: expect.any(Error),
+        })
+        expect(dynamo.counts().calls[operation]).toBe(TRIES.throttled)
       },
     )
   })
@@ -340,5 +371,55 @@ describe.each(clients)('%s', (_, table) => {
       expect(shardsOf([id, id]).size).toBe(1)
       expect(shardsOf(shards.map(accountIn)).size).toBe(DUE_SHARDS)
     })
+  })
+})
+
+describe('waits', () => {
+  const throttled = { name: 'ProvisionedThroughputExceededException', status: 400 }
+  const cancelled = (Code: string) => ({
+    name: 'TransactionCanceledException',
+    status: 400,
+    CancellationReasons: [{ Code: 'None' }, { Code }],
+  })
+  const lost = { name: 'Error' }
+
+  /** The waits of a request that fails in this way, in ms, if each is a part of its range. */
+  async function waitsAfter(failure: object, part: number): Promise<number[]> {
+    const waited: number[] = []
+    const pacing = { wait: async (ms: number) => void waited.push(ms), random: () => part }
+    const table = tableOver(tableName, () => Promise.reject(Object.assign(new Error(), failure)), pacing)
+    await expect(table.transact([{ put: newKey() as never }])).rejects.toMatchObject(unavailable)
+    return waited
+  }
+
+  test.each([
+    ['a throttled request', throttled],
+    ['a transaction with a throttled item', cancelled('ThrottlingError')],
+    ['a transaction of a table beyond its throughput', cancelled('ProvisionedThroughputExceeded')],
+  ])('%s is tried again after 25 to 100 and 50 to 200 ms', async (_, failure) => {
+    expect([await waitsAfter(failure, 0), await waitsAfter(failure, 1)]).toEqual([
+      [25, 50],
+      [100, 200],
+    ])
+  })
+
+  test('a lost reply is waited for once, and a conflict at most 160 ms a time', async () => {
+    expect(await waitsAfter(lost, 1)).toEqual([50])
+    const conflicts = [20, 40, 80, 160, 160, 160, 160]
+    expect(await waitsAfter(cancelled('TransactionConflict'), 1)).toEqual(conflicts)
+    expect(await waitsAfter({ name: 'IdempotentParameterMismatchException', status: 400 }, 1)).toEqual([])
+  })
+
+  test('what DynamoDB leaves out of batches again and again is reported as throttled', async () => {
+    const pacing = { wait: async () => {}, random: () => 0 }
+    const item = newKey() as never
+    const [reads, writes] = [{ Keys: [item] }, [{ PutRequest: { Item: item } }]]
+    const send = async () => ({
+      UnprocessedKeys: { [tableName]: reads },
+      UnprocessedItems: { [tableName]: writes },
+    })
+    const table = tableOver(tableName, send, pacing)
+    for (const work of [table.getAll([item]), table.putAll([item])])
+      await expect(work).rejects.toMatchObject({ ...unavailable, retryAfterSeconds: 1 })
   })
 })

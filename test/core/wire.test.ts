@@ -218,7 +218,6 @@ describe('requests and answers', () => {
     ['a body that is no JSON', json(200, '<html>')],
     ['a 500', json(500, { __type: 'com.amazonaws.dynamodb.v20120810#InternalServerError' })],
     ['a 503 without a body', json(503, '')],
-    ['a throttled request', json(400, { __type: 'x#ProvisionedThroughputExceededException' })],
   ])('%s is retried once, and then reported as temporarily_unavailable', async (_, how) => {
     answer = how
     await expect(open().get(key)).rejects.toMatchObject(unavailable)
@@ -227,6 +226,12 @@ describe('requests and answers', () => {
       asked.length === 3 ? how(request, response) : json(200, {})(request, response)
     expect(await open().get(key)).toBe(undefined)
     expect(asked).toHaveLength(4)
+  })
+
+  test('a throttled request is tried three times', async () => {
+    answer = json(400, { __type: 'x#ProvisionedThroughputExceededException' })
+    await expect(open().get(key)).rejects.toMatchObject({ ...unavailable, retryAfterSeconds: 1 })
+    expect(asked).toHaveLength(3)
   })
 
   test.each(['ValidationException', 'AccessDeniedException', 'ResourceNotFoundException'])(

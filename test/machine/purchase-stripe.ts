@@ -43,20 +43,18 @@ export interface StripeHere {
   tick(): void
 }
 
-interface Platform {
-  createDefaultHttpClient(): unknown
-}
-
-/** The SDK's platform functions, which create its HTTP client. */
-const platform = (Stripe as unknown as { _platformFunctions: Platform })._platformFunctions
+/** The SDK's platform functions, which create its HTTP client, and the function of which our adapter asks one. */
+const platform = (Stripe as unknown as { _platformFunctions: { createDefaultHttpClient(): unknown } })
+  ._platformFunctions
+const sdk = Stripe as { createNodeHttpClient(): unknown }
 
 function withClient<T>(client: unknown, make: () => T): T {
-  const usual = platform.createDefaultHttpClient
-  platform.createDefaultHttpClient = () => client
+  const usual = [platform.createDefaultHttpClient, sdk.createNodeHttpClient] as const
+  platform.createDefaultHttpClient = sdk.createNodeHttpClient = () => client
   try {
     return make()
   } finally {
-    platform.createDefaultHttpClient = usual
+    ;[platform.createDefaultHttpClient, sdk.createNodeHttpClient] = usual
   }
 }
 

@@ -17,9 +17,9 @@ vi.mock('../../core/adapters/aws-post.ts', async (original) => {
   const real = await original<typeof import('../../core/adapters/aws-post.ts')>()
   const poster: typeof real.poster = (url, service, limits) => {
     const post = real.poster(url, service, limits)
-    return async (headers, body) => {
+    return async (headers, body, once) => {
       const exchange = isIntercepted(url.origin) ? undefined : shortWays.get(url.origin)
-      if (!exchange) return post(headers, body)
+      if (!exchange) return post(headers, body, once)
       noteCall(headers, url.pathname, body)
       const answer = await exchange(headers, body)
       if (!answer) throw Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' })
