@@ -319,7 +319,11 @@ const THROTTLED =
 const CONFLICT = /^Transaction(Conflict|InProgress)(Exception)?$/
 
 /** Undefined for a failure that a later try would not mend. */
-function retryReasonOf({ name = '', status, CancellationReasons = [] }: TableRefusal): RetryReason | undefined {
+function retryReasonOf({
+  name = '',
+  status,
+  CancellationReasons = [],
+}: TableRefusal): RetryReason | undefined {
   const codes = [name, ...CancellationReasons.map(({ Code = '' }) => Code)]
   if (codes.some((code) => THROTTLED.test(code))) return 'throttled'
   if (codes.some((code) => CONFLICT.test(code))) return 'conflict'

@@ -491,7 +491,9 @@ export const descriptions = {
     'check, and these count nothing. It spends and records nothing. A container refuses for up to a second by what it has seen.',
     '- 401: the key is unknown, rotated or deleted, or has expired (`key_expired`). 403: its account is deactivated or suspended,',
     'or the key is switched off (`key_disabled`) or does not work from this network address (`ip_not_allowed`).',
-    '- 503: repeat the request with the same id.',
+    '- 503: repeat the request with the same id after the seconds in Retry-After. An account is charged about 1,000 times a',
+    'second at most, because one item of DynamoDB takes 1,000 write units a second: more requests than that at once get a 503.',
+    'A batch is charged as one to four requests, and a lease as one for all its units.',
   ),
   consumeBatch: markdown(
     'Answers up to 100 requests as if they had come one after the other, in their order. The HTTP status is',
