@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib'
 import { type DatabaseOptions, openDatabase } from './database.ts'
 import { cut, type FaultControls, type OperationFault, operationFaults } from './faults.ts'
 import { listen, readBody } from './http.ts'
-import { unusedPlaceholders } from './placeholders.ts'
+import { mistakeOf } from './judge.ts'
 
 export interface Counts {
   /** HTTP requests by operation, including a client's retries and requests that met a fault. */
@@ -25,6 +25,8 @@ export interface DynamoDouble extends FaultControls<DynamoFault> {
   url: string
   counts(): Counts
   resetCounts(): void
+  /** Why requests were refused that DynamoDB would refuse too, and that the database takes. */
+  mistakes: string[]
   /** Serves one request without the way over the proxy's socket. Undefined stands for a connection that is cut. */
   exchange(headers: IncomingHttpHeaders, body: string): Promise<Answer | undefined>
   /** Stops the proxy, and the database if `startDynamo` started it. */
@@ -82,6 +84,7 @@ async function startProxy(target: URL) {
   const agent = new Agent({ keepAlive: true })
   const zero = (): Counts => ({ calls: {}, readUnits: 0, writeUnits: 0 })
   let counts = zero()
+  const mistakes: string[] = []
   const faults = operationFaults(Object.keys(UNITS), { conflict: CONFLICTING })
 
   /** The answer to one request; undefined means that the connection is cut without an answer. */
@@ -91,8 +94,11 @@ async function startProxy(target: URL) {
     const input = operation !== undefined && operation in UNITS ? asObject(body) : undefined
     if (operation === undefined || input === undefined) return forward(agent, target, headers, body)
 
-    const unused = unusedPlaceholders(input)
-    if (unused !== undefined) return refusal(400, 'ValidationException', unused)
+    const mistake = mistakeOf(operation, input)
+    if (mistake !== undefined) {
+      mistakes.push(`${operation}: ${mistake}`)
+      return refusal(400, 'ValidationException', mistake)
+    }
     return faults.serve(operation, {
       serve: () => measure(headers, body, operation, input),
       refuse: (why) => {
@@ -136,6 +142,7 @@ async function startProxy(target: URL) {
   return {
     url: listener.url,
     exchange,
+    mistakes,
     counts: () => ({ ...counts, calls: { ...counts.calls } }),
     resetCounts: () => {
       counts = zero()

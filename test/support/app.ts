@@ -158,6 +158,8 @@ export async function startApp() {
   let paymentsBefore = payments()
   afterEach(async () => {
     vi.setSystemTime(START)
+    const [mistake] = stack.dynamo.mistakes.splice(0)
+    if (mistake !== undefined) throw new Error(`DynamoDB refuses such a request. ${mistake}`)
     const made = payments() - paymentsBefore
     paymentsBefore += made
     const removed = [
