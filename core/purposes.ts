@@ -37,3 +37,6 @@ export const PURPOSES = [
 export type Purpose = (typeof PURPOSES)[number]
 export type MacPurpose = Extract<Purpose, `mac:${string}`>
 export type SealPurpose = Extract<Purpose, `seal:${string}`>
+
+/** The keys of one root secret: its version, and 32 bytes in base64url by purpose. */
+export type SecretKeys = [version: string, keys: Partial<Record<Purpose, string>>]

@@ -8,14 +8,11 @@ import {
 } from 'node:crypto'
 import { bytesOfBase64url } from '../base64url.ts'
 import type { Keyring } from '../ports.ts'
-import type { MacPurpose, Purpose } from '../purposes.ts'
+import type { MacPurpose, Purpose, SecretKeys } from '../purposes.ts'
 
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 const VERSION_DIGITS = 4
-
-/** The keys of one root secret: its version, and 32 bytes in base64url by purpose. */
-export type SecretKeys = [version: string, keys: Partial<Record<Purpose, string>>]
 
 /**
  * A keyring over the keys that the deployment has derived from each live root secret, that of the one in use first

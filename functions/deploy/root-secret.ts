@@ -1,6 +1,5 @@
 import { hkdfSync } from 'node:crypto'
-import type { SecretKeys } from '../../core/adapters/keyring.ts'
-import type { Purpose } from '../../core/purposes.ts'
+import type { Purpose, SecretKeys } from '../../core/purposes.ts'
 
 /** Most root secrets that are live at once: the one in use, and the one before or after it. */
 const MOST_SECRETS = 2

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test, vi } from 'vitest'
-import type { SecretKeys } from '../../core/adapters/keyring.ts'
+import type { SecretKeys } from '../../core/purposes.ts'
 import { ENDPOINTS, eventEndpointKey, keys } from '../../core/table/keys.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'

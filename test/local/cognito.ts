@@ -59,8 +59,10 @@ export interface CognitoOptions {
   preToken?: (event: unknown) => Promise<unknown>
   /** The triggers of the custom flow, as one function: DefineAuthChallenge, CreateAuthChallenge, Verify…Response. */
   customAuth?: (event: unknown) => Promise<unknown>
-  /** Default `eu-west-1`; the pool is `<region>_Local0001`. */
+  /** Default `eu-west-1`. */
   region?: string
+  /** The pool is `<region>_<poolName>`; by default it has the mark of the local stack, which no deployment takes. */
+  poolName?: string | undefined
 }
 
 /** An object, or JSON text for what an object cannot express, such as a duplicate key. */
@@ -173,8 +175,8 @@ const longestLockMs = 15 * 60 * 1000
  * Starts the double. A pool without a state file, or with a new state file, uses the process's shared key.
  */
 export async function startCognito(options: CognitoOptions): Promise<CognitoDouble> {
-  const { nowMs, preToken, customAuth, region = 'eu-west-1' } = options
-  const userPoolId = `${region}_Local0001`
+  const { nowMs, preToken, customAuth, region = 'eu-west-1', poolName = 'Local0001' } = options
+  const userPoolId = `${region}_${poolName}`
   const issuer = `https://cognito-idp.${region}.amazonaws.com/${userPoolId}`
   const kept = { file: options.stateFile, schema: poolSchema, remedy: DELETE_FOLDER }
   const state = openState<Pool>(kept, () => ({

@@ -61,6 +61,8 @@ export interface StackOptions {
   onInvoke?: ((invocation: Invocation) => void) | undefined
   /** Gets SES's events about messages that it suppressed. Without it they wait in the double. */
   onMailEvent?: ((event: MailEvent) => void) | undefined
+  /** Instead of the name with which deployed code refuses the pool. */
+  poolName?: string
   /** Called before each part starts. */
   onStep?(step: string): void
 }
@@ -132,6 +134,7 @@ async function startParts(
     startCognito({
       nowMs,
       region: REGION,
+      poolName: options.poolName,
       preToken: (event) => preToken(event as never),
       customAuth: async (event) => customAuth(event as CustomAuthEvent, nowMs),
       ...file('cognito.json'),
