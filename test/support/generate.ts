@@ -37,6 +37,28 @@ function operatorTable(): string {
 const stripeEvents = (): string =>
   ['```', ...Object.values(eventTypes).map((types) => types.join('  ')), '```'].join('\n')
 
+/** The permissions of a restricted key of Stripe, from the calls of the adapter. */
+function stripePermissions(): string {
+  const source = readFileSync(join(ROOT, 'core/adapters/stripe.ts'), 'utf8')
+  const uses = new Map<string, 'read' | 'write'>()
+  for (const [, of = '', call = ''] of source.matchAll(/\bstripe\.((?:\w+\.)+)(\w+)\(/g)) {
+    const name = of
+      .slice(0, -1)
+      .replaceAll('.', ': ')
+      .replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+    // It checks a signature and asks Stripe for nothing.
+    if (name === 'webhooks') continue
+    const isRead = /^(?:retrieve|list)/.test(call)
+    uses.set(name, isRead ? (uses.get(name) ?? 'read') : 'write')
+  }
+  const list = (use: 'read' | 'write') =>
+    [...uses]
+      .flatMap(([name, used]) => (used === use ? [name] : []))
+      .sort()
+      .join(', ')
+  return `*write* on ${list('write')}, and *read* on ${list('read')}.`
+}
+
 const eventTable = (): string =>
   [
     '| type | when | data, for example |',
@@ -161,6 +183,7 @@ export function generated(): Record<string, string> {
     }),
     'functions/deploy/README.md': withSections('functions/deploy/README.md', {
       'stripe-events': stripeEvents(),
+      'stripe-permissions': stripePermissions(),
       alarms: alarmTable(),
     }),
     'README.md': withSections('README.md', { 'walk-through': block('sh', shellWalkThrough(url)) }),
