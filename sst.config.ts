@@ -5,13 +5,14 @@
  * limits, and this file turns the data into AWS resources. `npm run check:infra` asserts the result.
  */
 export default $config({
-  app(input) {
-    const production = input.stage === 'production'
+  async app(input) {
+    const { isProtected } = await import('./functions/deploy/settings.ts')
+    const kept = isProtected(input.stage, process.env)
     return {
       name: 'bursar',
       home: 'aws',
-      protect: production,
-      removal: production ? 'retain' : 'remove',
+      protect: kept,
+      removal: kept ? 'retain' : 'remove',
       providers: { aws: '7.20.0' },
     }
   },
@@ -157,12 +158,14 @@ const CHALLENGE = ['TURNSTILE_SITE_KEY', 'TURNSTILE_SECRET_KEY'] as const
 
 const DAY_SECONDS = 86_400
 const NODE = 'nodejs24.x'
+/** How long a job's tick may wait for its run: AWS takes no less. */
+const TICK_SECONDS = 60
 
 /**
- * Options of resources with data: in production no deployment deletes them, and removing the stack keeps
- * them.
+ * Options of resources with data: in production no deployment deletes them, until one with `PROTECTION=off` has taken
+ * that off: Pulumi refuses to delete what is protected, whatever else it is told.
  */
-const kept = ({ production }: Settings) => ({ protect: production, retainOnDelete: production })
+const kept = (settings: Settings) => ({ protect: settings.protected, retainOnDelete: settings.protected })
 
 function createStores({ data, settings, prefix }: Base) {
   const key = (name: string, description: string, options: $util.CustomResourceOptions = kept(settings)) =>
@@ -192,7 +195,7 @@ function createStores({ data, settings, prefix }: Base) {
       ttl: { attributeName: ttlAttribute, enabled: true },
       pointInTimeRecovery: { enabled: true },
       serverSideEncryption: { enabled: true, kmsKeyArn: tableKey.arn },
-      deletionProtectionEnabled: settings.production,
+      deletionProtectionEnabled: settings.protected,
     },
     kept(settings),
   )
@@ -239,7 +242,7 @@ function createUserPool(base: Base, secrets: Secrets) {
         createAuthChallenge: customAuth.fn.arn,
         verifyAuthChallengeResponse: customAuth.fn.arn,
       },
-      deletionProtection: settings.production ? 'ACTIVE' : 'INACTIVE',
+      deletionProtection: settings.protected ? 'ACTIVE' : 'INACTIVE',
     },
     kept(settings),
   )
@@ -302,7 +305,12 @@ function createMail({ settings, prefix }: Base) {
     const arns = [$interpolate`${here}/${mailDomain}`, $interpolate`${here}/${mailAddress}`]
     return { configurationSet, arns, dns: [] }
   }
-  const identity = new aws.sesv2.EmailIdentity('MailIdentity', { emailIdentity: mailDomain })
+  // Other stages, and other programs of the account, send with the same identity, so it outlives this stage.
+  const identity = new aws.sesv2.EmailIdentity(
+    'MailIdentity',
+    { emailIdentity: mailDomain },
+    { retainOnDelete: true },
+  )
   const dns = identity.dkimSigningAttributes.tokens.apply((tokens) =>
     tokens.map((token) => `${token}._domainkey.${mailDomain} CNAME ${token}.dkim.amazonses.com`),
   )
@@ -334,6 +342,7 @@ function createFunction(deployment: Deployment, deployed: Deployed): Lambda {
     retentionInDays: settings.production ? 90 : 7,
   })
   const background = data.isBackground(deployed)
+  const isJob = deployed.kind === 'job'
   const fn = new sst.aws.Function(id, {
     name,
     description: deployed.summary.slice(0, 256),
@@ -361,7 +370,7 @@ function createFunction(deployment: Deployment, deployed: Deployed): Lambda {
       ...data.grantsOf(deployed).map((grant) => statement(deployment, grant)),
     ],
     ...(deployed.reserved !== undefined && { concurrency: { reserved: deployed.reserved } }),
-    ...(background && { retries: 2 }),
+    ...(background && { retries: isJob ? 0 : 2 }),
     transform: {
       function: { kmsKeyArn: settingsKey.arn },
       role: {
@@ -370,10 +379,13 @@ function createFunction(deployment: Deployment, deployed: Deployed): Lambda {
         managedPolicyArns: [],
       },
       ...(background && {
-        eventInvokeConfig: {
-          maximumEventAgeInSeconds: 3_600,
-          destinationConfig: { onFailure: { destination: arns.deadLetters[0] ?? '' } },
-        },
+        // The next tick does what a failed or refused one left, so ticks do not wait for each other.
+        eventInvokeConfig: isJob
+          ? { maximumEventAgeInSeconds: TICK_SECONDS }
+          : {
+              maximumEventAgeInSeconds: 3_600,
+              destinationConfig: { onFailure: { destination: arns.deadLetters[0] ?? '' } },
+            },
       }),
     },
   })
@@ -654,8 +666,15 @@ function createWork(
     new sst.aws.CronV2(data.pascal(`${job.name}-schedule`), {
       function: lambdaOf(functions, job.name).fn,
       schedule: job.every,
-      retries: 2,
-      dlq: deadLetters.arn,
+      retries: 0,
+      transform: {
+        schedule(args) {
+          args.target = $output(args.target).apply((target) => ({
+            ...target,
+            retryPolicy: { maximumRetryAttempts: 0, maximumEventAgeInSeconds: TICK_SECONDS },
+          }))
+        },
+      },
     })
   }
   // Other stages of the account send their mails' events to the same bus.

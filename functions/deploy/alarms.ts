@@ -4,6 +4,7 @@ import { businessLines } from './business.ts'
 import {
   type Deployed,
   functions,
+  leavesDeadLetters,
   logGroupOf,
   pascal,
   scheduled,
@@ -199,11 +200,15 @@ function absenceOf(prefix: string, { name, every }: (typeof scheduled)[number]):
   }
 }
 
-function errorsOf(prefix: string, { name }: Deployed): Alarm {
+function errorsOf(prefix: string, fn: Deployed): Alarm {
+  const { name } = fn
+  const next = leavesDeadLetters(fn)
+    ? `AWS retries twice; after that the work waits in the queue ${prefix}-dead-letters.`
+    : 'The next run does what was left, so a single failure does no harm.'
   return {
     ...once,
     name: `${pascal(name)}Errors`,
-    sentence: `${name} failed or timed out. AWS retries twice; after that the work waits in the queue ${prefix}-dead-letters. Open the log group ${logGroupOf(prefix, name)}: a line of level error says what failed. After a time-out there is only Lambda's own line, which says so.`,
+    sentence: `${name} failed or timed out. ${next} Open the log group ${logGroupOf(prefix, name)}: a line of level error says what failed. After a time-out there is only Lambda's own line, which says so.`,
     metric: sum({ function: name }, 'Errors'),
   }
 }
@@ -219,7 +224,7 @@ function ofStoredWork(prefix: string): Alarm[] {
     {
       ...once,
       name: 'DeadLetters',
-      sentence: `A run or an event failed at every attempt, and AWS does not retry it again. The next run of a job catches up; an event stays unprocessed unless its sender repeats it. Open the queue ${prefix}-dead-letters in SQS within 14 days: each message names its function or rule. Then open the log group /aws/lambda/${prefix}-<function>.`,
+      sentence: `An event, or a renewal that was to start at once, failed at every attempt, and AWS does not retry it again. jobs-check-quotas renews all the same; an event stays unprocessed unless its sender repeats it. Open the queue ${prefix}-dead-letters in SQS within 14 days: each message names its function or rule. Then open the log group /aws/lambda/${prefix}-<function>.`,
       metric: { ...sum('deadLetters', 'ApproximateNumberOfMessagesVisible'), statistic: 'Maximum' },
     },
   ]

@@ -150,9 +150,12 @@ export const started = deployedTasks
 /** The function that consumes start. */
 export const renewalFunction = background(tasks.renew).name
 
-/** Whether nobody waits for a function's result: AWS retries its failed runs and keeps those that fail again. */
+/** Whether nobody waits for a function's result. */
 export const isBackground = ({ kind }: Deployed): boolean =>
   kind === 'job' || kind === 'subscriber' || kind === 'task'
+
+/** Whether AWS retries a function's failed runs and keeps those that fail again. The next run of a job makes up for them. */
+export const leavesDeadLetters = ({ kind }: Deployed): boolean => kind === 'subscriber' || kind === 'task'
 
 /** All functions of a deployment. */
 export const functions: readonly Deployed[] = [

@@ -2,7 +2,7 @@ import type { Purpose } from '../../core/purposes.ts'
 import { type Condition, factsOf, type Grant, type Setting } from '../http/needs.ts'
 import type { Need } from '../http/route.ts'
 import { type Calls, calls } from './calls.ts'
-import { type Deployed, isBackground } from './functions.ts'
+import { type Deployed, leavesDeadLetters } from './functions.ts'
 
 /** The permissions of a function for what its code can reach, besides that to write its own log. */
 export function grantsOf(deployed: Deployed): Grant[] {
@@ -25,7 +25,7 @@ export function grantsOf(deployed: Deployed): Grant[] {
       : [...within([...reads, ...writes].sort(), reading), ...within(writes, writing)]),
     ...(onTable.length > 0 ? [tableKey(writing.length > 0 ? WRITES_KEY : READS_KEY)] : []),
     ...together(asked.filter((grant) => !isOnTable(grant))),
-    ...(isBackground(deployed) ? [{ actions: ['sqs:SendMessage'], on: ['deadLetters' as const] }] : []),
+    ...(leavesDeadLetters(deployed) ? [{ actions: ['sqs:SendMessage'], on: ['deadLetters' as const] }] : []),
   ]
 }
 

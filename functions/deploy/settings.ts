@@ -7,8 +7,9 @@ import { modeOf, PRODUCTION, stripeMistake } from './stripe-settings.ts'
 /** The operator's configuration of a stage, checked. */
 export interface Settings {
   stage: string
-  /** Whether this is the only stage whose data is protected against deletion by mistake. */
   production: boolean
+  /** Whether data is protected against deletion by mistake: in production, unless its operator takes that off. */
+  protected: boolean
   /** What customers know the service as: in mails and in authenticator apps. */
   appName: string
   /** The sender as a mail's header takes it, with the app's name unless it has a display name of its own. */
@@ -78,6 +79,7 @@ export function settingsOf(stage: string, env: Environment): Settings {
   return {
     stage,
     production,
+    protected: isProtected(stage, env),
     appName,
     mailFrom: from.header,
     mailAddress: from.address,
@@ -96,6 +98,13 @@ export function settingsOf(stage: string, env: Environment): Settings {
     challengeKey: pages.challengeKey,
     site,
   }
+}
+
+/** `sst.config.ts` also asks before there are settings. */
+export function isProtected(stage: string, env: Environment): boolean {
+  const protection = env.PROTECTION?.trim() || 'on'
+  if (!/^(on|off)$/.test(protection)) throw new Error('PROTECTION must be "on" or "off".')
+  return stage === PRODUCTION && protection === 'on'
 }
 
 function budget(text: string | undefined): number | undefined {

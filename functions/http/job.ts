@@ -23,6 +23,12 @@ const ENDING_PART = 1 / 3
 const ENDING_MS = 50_000
 
 /**
+ * A job begins no more work after this part of a minute and leaves the rest to its next run, so that runs do not wait for
+ * each other.
+ */
+const TICK_MS = 45_000
+
+/**
  * The Lambda handler of a job, a subscriber or a task. It makes one domain call, logs the result in one line and
  * answers it. The domain call logs failures, item by item. An error of the domain call is rethrown, so that the
  * service that started the run retries the run.
@@ -42,7 +48,8 @@ export function job<const W extends Work, T extends object>(
     const origin = { by: 'system', name } as const
     const deps = { ...ports, origin, log: within({ job: name }) } as unknown as Deps<W['needs'][number]>
     const remainingMs = context?.getRemainingTimeInMillis?.() ?? work.timeoutSeconds * 1000
-    const untilMs = ports.clock.nowMs() + remainingMs - Math.min(ENDING_MS, remainingMs * ENDING_PART)
+    const workMs = remainingMs - Math.min(ENDING_MS, remainingMs * ENDING_PART)
+    const untilMs = ports.clock.nowMs() + ('every' in work ? Math.min(TICK_MS, workMs) : workMs)
     const alarm = (sentence: string) => print({ level: 'alarm', job: name, alarm: sentence })
     try {
       const done = await run(deps, { event, untilMs, alarm })

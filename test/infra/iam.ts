@@ -119,7 +119,7 @@ const isRead = (action: string) => /:(?:GetItem|BatchGetItem|Query|ConditionChec
  * What no test of a function asks: what Lambda does in its name, and the read of an item that does not exist, with which
  * its container opens a connection to the table (`ready` in `live.ts`).
  */
-const unrecorded = (graph: Graph, name: string, isBackground: boolean, hasTable: boolean): Asked[] => [
+const unrecorded = (graph: Graph, name: string, hasDeadLetters: boolean, hasTable: boolean): Asked[] => [
   ...(hasTable ? askedOf(graph, 'dynamodb:GetItem ACCOUNT#') : []),
   ...['logs:CreateLogStream', 'logs:PutLogEvents'].map((action) => ({
     action,
@@ -129,7 +129,7 @@ const unrecorded = (graph: Graph, name: string, isBackground: boolean, hasTable:
     ),
     context: {},
   })),
-  ...(isBackground
+  ...(hasDeadLetters
     ? [{ action: 'sqs:SendMessage', resource: arn('sqs', `${prefixOf(graph)}-dead-letters`), context: {} }]
     : []),
 ]
@@ -177,14 +177,14 @@ function judged(graph: Graph) {
     const name = lambda.name.slice(prefixOf(graph).length + 1)
     const role = all(graph, 'aws:iam/role:Role').find((one) => lambda.role.endsWith(`:${one.name}`))
     const statements = role ? statementsOf(role) : []
-    const isBackground = inputsOf(
+    const hasDeadLetters = inputsOf(
       graph,
       'aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig',
-    ).some(({ functionName }) => functionName === lambda.name)
+    ).some(({ functionName, destinationConfig }) => functionName === lambda.name && destinationConfig)
     const calls = recorded[name] ?? []
     const asked = [
       ...calls.flatMap((call) => askedOf(graph, call)),
-      ...unrecorded(graph, name, isBackground, 'TABLE_NAME' in (lambda.environment?.variables ?? {})),
+      ...unrecorded(graph, name, hasDeadLetters, 'TABLE_NAME' in (lambda.environment?.variables ?? {})),
     ]
     return [{ name, statements, asked }]
   })

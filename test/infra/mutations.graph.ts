@@ -145,8 +145,11 @@ const lots: Mistake[][] = [
       found: /^CORS is .*"allowOrigins":\["\*"\]/,
     },
     {
-      title: 'scheduled calls without dead letters',
-      edit: config('dlq: deadLetters.arn,', ''),
+      title: 'ticks of a job that wait for hours',
+      edit: config(
+        'maximumRetryAttempts: 0, maximumEventAgeInSeconds: TICK_SECONDS }',
+        'maximumRetryAttempts: 0 }',
+      ),
       found: /^the schedules is /,
     },
     {
@@ -156,7 +159,7 @@ const lots: Mistake[][] = [
     },
     {
       title: 'a table that any deployment can delete',
-      edit: config('deletionProtectionEnabled: settings.production,', 'deletionProtectionEnabled: false,'),
+      edit: config('deletionProtectionEnabled: settings.protected,', 'deletionProtectionEnabled: false,'),
       found: /^the table is .*"deletionProtectionEnabled":false/,
     },
     {
@@ -394,10 +397,15 @@ const lots: Mistake[][] = [
     {
       title: 'data that is deleted with the stage',
       edit: config(
-        'protect: production, retainOnDelete: production })',
+        'protect: settings.protected, retainOnDelete: settings.protected })',
         'protect: false, retainOnDelete: false })',
       ),
       found: /^protected: aws:dynamodb\/table:Table Table is missing$/,
+    },
+    {
+      title: 'a sender that goes with the stage that made it',
+      edit: config('    { retainOnDelete: true },\n', ''),
+      found: /^retained: aws:sesv2\/emailIdentity:EmailIdentity MailIdentity is missing$/,
     },
     {
       title: 'mails whose bounces nobody hears of',

@@ -19,6 +19,7 @@ import { hasSite, keptAssets, pageCount, siteCounts, siteRules } from './site-ru
  * independently of `functions/deploy/`, because a rule that used the same code could not find its mistakes.
  */
 const production = ({ stage }: Graph) => stage === 'production'
+const isProtected = (graph: Graph) => production(graph) && graph.environment.PROTECTION !== 'off'
 const tableArn = (graph: Graph) => arn('dynamodb', `table/${prefixOf(graph)}`)
 const deadLettersArn = (graph: Graph) => arn('sqs', `${prefixOf(graph)}-dead-letters`)
 const functionArn = (graph: Graph, name: string) => arn('lambda', `function:${prefixOf(graph)}-${name}`)
@@ -193,7 +194,7 @@ function permitted(graph: Graph, { name, needs, table, background, job }: Expect
     ...on(`${logArn(graph, name)}:*`, 'logs', ['CreateLogStream', 'PutLogEvents']),
     ...needs.flatMap((need) => byNeed[need]),
     ...(job || name === 'ops-reconcile' ? [`dynamodb:Query on ${tableArn(graph)}/index/due`] : []),
-    ...(background ? [`sqs:SendMessage on ${deadLettersArn(graph)}`] : []),
+    ...(background && !job ? [`sqs:SendMessage on ${deadLettersArn(graph)}`] : []),
   ]
 }
 
@@ -355,7 +356,6 @@ const schedulerRoles: Rule = (graph) =>
     const role = all(graph, ROLE).find(({ name }) => inputs.target.roleArn.endsWith(`:${name}`))
     return difference(`permission of ${role?.name}`, role ? statementsOf(role).flatMap(statementText) : [], [
       `lambda:InvokeFunction on ${inputs.target.arn}`,
-      `sqs:SendMessage on ${deadLettersArn(graph)}`,
     ])
   })
 
@@ -666,7 +666,7 @@ const table: Rule = (graph) => {
       ttl: { attributeName: 'ttl', enabled: true },
       pointInTimeRecovery: { enabled: true },
       serverSideEncryption: { enabled: true, kmsKeyArn: arn('kms', 'key/TableKey') },
-      deletionProtectionEnabled: production(graph),
+      deletionProtectionEnabled: isProtected(graph),
     }),
   ]
 }
@@ -694,7 +694,7 @@ const userPool: Rule = (graph) => [
         createAuthChallenge: functionArn(graph, 'custom-auth'),
         verifyAuthChallengeResponse: functionArn(graph, 'custom-auth'),
       },
-      deletionProtection: production(graph) ? 'ACTIVE' : 'INACTIVE',
+      deletionProtection: isProtected(graph) ? 'ACTIVE' : 'INACTIVE',
     },
   ]),
   ...same('the clients of the user pool', inputsOf(graph, 'aws:cognito/userPoolClient:UserPoolClient'), [
@@ -722,15 +722,18 @@ const KEPT = [
   'aws:kms/key:Key SecretsKey',
 ]
 
+/** Other stages send with it, too. */
+const IDENTITY = 'aws:sesv2/emailIdentity:EmailIdentity MailIdentity'
+
 const protection: Rule = (graph) => {
   const named = (holds: (one: Resource) => boolean) =>
     graph.resources.filter((one) => one.custom && holds(one)).map(({ type, name }) => `${type} ${name}`)
-  const kept = production(graph) ? KEPT : []
+  const kept = isProtected(graph) ? KEPT : []
   return [
     ...same(
       'the stage’s protection',
       [graph.app.protect, graph.app.removal],
-      [production(graph), production(graph) ? 'retain' : 'remove'],
+      [isProtected(graph), isProtected(graph) ? 'retain' : 'remove'],
     ),
     ...difference(
       'protected',
@@ -740,7 +743,7 @@ const protection: Rule = (graph) => {
     ...difference(
       'retained',
       named(({ retain }) => retain),
-      [...kept, ...keptAssets(graph)],
+      [...kept, IDENTITY, ...keptAssets(graph)],
     ),
     ...all(graph, 'aws:kms/key:Key').flatMap(({ name, inputs }) =>
       same(
@@ -771,14 +774,16 @@ const schedules: Rule = (graph) =>
         state: 'ENABLED',
         arn: functionArn(graph, `jobs-${kebab(name)}`),
         input: '{}',
-        retryPolicy: { maximumRetryAttempts: 2 },
-        deadLetterConfig: { arn: deadLettersArn(graph) },
+        retryPolicy: { maximumRetryAttempts: 0, maximumEventAgeInSeconds: 60 },
         roleArn: undefined,
       }))
       .sort((one, other) => one.arn.localeCompare(other.arn)),
   )
 
-/** Lambda accepts an asynchronous call before the run, so failed runs need retries and dead letters. */
+/**
+ * Lambda accepts an asynchronous call before the run, so failed runs need retries and dead letters; but ticks of a job must
+ * not pile up behind a long run.
+ */
 const retries: Rule = (graph) =>
   same(
     'retries and dead letters of background functions',
@@ -787,11 +792,15 @@ const retries: Rule = (graph) =>
       .sort((one, other) => one.functionName.localeCompare(other.functionName)),
     expected
       .filter(({ background }) => background)
-      .map(({ name }) => ({
+      .map(({ name, job }) => ({
         functionName: `${prefixOf(graph)}-${name}`,
-        maximumRetryAttempts: 2,
-        maximumEventAgeInSeconds: 3600,
-        destinationConfig: { onFailure: { destination: deadLettersArn(graph) } },
+        ...(job
+          ? { maximumRetryAttempts: 0, maximumEventAgeInSeconds: 60 }
+          : {
+              maximumRetryAttempts: 2,
+              maximumEventAgeInSeconds: 3600,
+              destinationConfig: { onFailure: { destination: deadLettersArn(graph) } },
+            }),
       }))
       .sort((one, other) => one.functionName.localeCompare(other.functionName)),
   )
@@ -1355,9 +1364,9 @@ export const rules: Record<string, Rule> = {
   'the access log contains nothing about a person': accessLog,
   'the table is on demand, encrypted with Bursar’s key, and has point-in-time recovery': table,
   'the user pool is a password vault with one confidential client': userPool,
-  'production keeps its data at every deployment, and other stages can be removed': protection,
-  'jobs run on their schedules, with retries and dead letters': schedules,
-  'background functions retry and leave dead letters': retries,
+  'production keeps its data until its protection is taken off, and other stages can be removed': protection,
+  'jobs run on their schedules, and ticks do not pile up': schedules,
+  'background functions but jobs retry and leave dead letters': retries,
   'events reach their subscribers, with retries and dead letters': events,
   'dead letters are kept for two weeks': deadLetters,
   'every failure has an alarm that sends mail': alarms,

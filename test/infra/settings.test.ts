@@ -13,6 +13,7 @@ describe('settings', () => {
     expect(settings()).toEqual({
       stage: 'production',
       production: true,
+      protected: true,
       appName: 'Acme',
       mailFrom: '"Acme, Inc." <no-reply@mail.acme.io>',
       mailAddress: 'no-reply@mail.acme.io',

@@ -3,14 +3,15 @@ import { CUSTOM_DOMAIN } from './environment.ts'
 import { graphOf } from './graph.ts'
 import { rules } from './rules.ts'
 
-/** A stage with a domain of its own, one that uses CloudFront's name, and one without pages. */
+/** A stage that may be removed, one with a domain of its own, one that uses CloudFront's name, and one without pages. */
 const stages: [string, Record<string, string>][] = [
+  ['production', { PROTECTION: 'off' }],
   ['production', { ...CUSTOM_DOMAIN, MONTHLY_BUDGET: '200' }],
   ['dev-ada', {}],
   ['no-pages', { ...CUSTOM_DOMAIN, PAGES: 'off' }],
 ]
 
-describe.each(stages)('stage %s', async (stage, environment) => {
+describe.each(stages)('stage %s with %j', async (stage, environment) => {
   const graph = await graphOf({ stage, environment })
 
   test.each(Object.entries(rules))('%s', async (_, rule) => {
