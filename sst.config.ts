@@ -6,14 +6,14 @@
  */
 export default $config({
   async app(input) {
-    const { isProtected } = await import('./functions/deploy/settings.ts')
+    const { isProtected, regionOf } = await import('./functions/deploy/settings.ts')
     const kept = isProtected(input.stage, process.env)
     return {
       name: 'bursar',
       home: 'aws',
       protect: kept,
       removal: kept ? 'retain' : 'remove',
-      providers: { aws: '7.20.0' },
+      providers: { aws: { version: '7.20.0', ...regionOf(process.env) } },
     }
   },
   async run() {

@@ -107,6 +107,16 @@ export function isProtected(stage: string, env: Environment): boolean {
   return stage === PRODUCTION && protection === 'on'
 }
 
+/** The region of a stage, if it is set: then no shell's own region can make a second copy of the stage elsewhere. */
+export function regionOf({ REGION }: Environment): { region?: string } {
+  const region = REGION?.trim()
+  if (region && !/^[a-z]{2}(?:-[a-z]+)+-\d$/.test(region))
+    throw new Error(
+      `REGION is ${JSON.stringify(region)}. Set the name of a region of AWS, such as eu-west-1.`,
+    )
+  return region ? { region } : {}
+}
+
 function budget(text: string | undefined): number | undefined {
   if (!text?.trim()) return undefined
   if (!/^[1-9]\d{0,6}$/.test(text.trim()))

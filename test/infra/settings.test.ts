@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { checkSecrets, settingsOf } from '../../functions/deploy/settings.ts'
+import { checkSecrets, regionOf, settingsOf } from '../../functions/deploy/settings.ts'
 import { startStack } from '../local/stack.ts'
 import { CUSTOM_DOMAIN, environmentFor } from './environment.ts'
 
@@ -29,6 +29,12 @@ describe('settings', () => {
       challengeKey: undefined,
       site: {},
     })
+  })
+
+  test('pin the region, if it is set', () => {
+    expect(regionOf({ REGION: 'eu-west-1' })).toEqual({ region: 'eu-west-1' })
+    expect(regionOf({})).toEqual({})
+    expect(() => regionOf({ REGION: 'Ireland' })).toThrow(/^REGION is "Ireland"\. Set the name of a region/)
   })
 
   test('put pages and API behind a domain of the operator’s own, which mails then link to', () => {
