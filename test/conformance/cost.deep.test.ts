@@ -27,17 +27,15 @@ import {
   verify,
 } from '../support/stripe.ts'
 import { type Cost, expectSampleCost, nothingElse, withSourceCount } from './costs.ts'
+import { ASK, CONFIRMED, CUSTOMER_COSTS, READ_ACCOUNT } from './customer-costs.ts'
 import { OPERATOR_COSTS } from './operator-costs.ts'
 
 const app = await startApp()
 // Work that another test left, or still does, must not be counted.
 beforeEach(app.startAfresh)
-const READ_ACCOUNT = { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }
-
 const ONE_WRITE = { dynamodb: { Query: 1, UpdateItem: 1 }, readUnits: 1, writeUnits: 1 }
 /** One change, and its entry in the audit log in the same transaction. */
 const AUDITED_WRITE = { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 4 }
-const ASK = { dynamodb: { UpdateItem: 1 }, readUnits: 0, writeUnits: 2 }
 
 async function cost(run: () => Promise<{ status: number }>, expectedStatus: number): Promise<Cost> {
   app.resetCalls()
@@ -85,7 +83,6 @@ const ADDRESS = { street: 'Main st.', city: 'England', postCode: 'YO31 8SB', cou
 
 const ALERTS = { alerts: [{ below: 50 }, { below: '20%' }] }
 
-const CONFIRMED = { 'POST /v1/payment_intents': 1, 'POST /v1/payment_intents/*/confirm': 1 }
 const CANCELED = { ...CONFIRMED, 'POST /v1/payment_intents/*/cancel': 1 }
 const PROVED = { ...CANCELED, 'GET /v1/payment_methods/*': 1 }
 
@@ -97,7 +94,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     (token) => app.request('GET', '/api/users/current', { token }),
     READ_ACCOUNT,
   ],
-  ['GET /v1/user', 200, (token) => app.request('GET', '/v1/user', { token }), READ_ACCOUNT],
+  ['GET /v1/user', 200, (token) => app.request('GET', '/v1/user', { token }), CUSTOMER_COSTS['GET /v1/user']],
   [
     'GET /v1/config',
     200,
@@ -124,13 +121,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     'POST /rest/users',
     201,
     () => app.register(newPerson()),
-    {
-      dynamodb: { GetItem: 1, UpdateItem: 1, TransactWriteItems: 2, PutItem: 1 },
-      readUnits: 1,
-      writeUnits: 32,
-      cognito: { AdminCreateUser: 1, AdminSetUserPassword: 1 },
-      mail: { SendEmail: 1 },
-    },
+    CUSTOMER_COSTS['POST /rest/users'],
   ],
   [
     // The account leaves the index of what is due.
@@ -142,18 +133,13 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       app.resetCalls()
       return app.request('POST', '/v1/auth/activate', { json: { code: app.mailedCode(person.email) } })
     },
-    { dynamodb: { GetItem: 3, TransactWriteItems: 1 }, readUnits: 3, writeUnits: 16 },
+    CUSTOMER_COSTS['POST /v1/auth/activate'],
   ],
   [
     'POST /v1/auth/login',
     200,
     () => app.request('POST', '/v1/auth/login', { json: { username: 'costs', password: 'Hello123!' } }),
-    {
-      dynamodb: { Query: 2, TransactWriteItems: 1, UpdateItem: 1, GetItem: 1 },
-      readUnits: 3,
-      writeUnits: 5,
-      cognito: { AdminInitiateAuth: 1 },
-    },
+    CUSTOMER_COSTS['POST /v1/auth/login'],
   ],
   [
     // The owner is told of a new device in the transaction that makes its session.
@@ -206,7 +192,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       app.resetCalls()
       return app.request('POST', '/v1/auth/refresh', { json: { refreshToken } })
     },
-    { ...READ_ACCOUNT, cognito: { GetTokensFromRefreshToken: 1 } },
+    CUSTOMER_COSTS['POST /v1/auth/refresh'],
   ],
   [
     // Once an hour a session in use writes down that it was seen.
@@ -412,7 +398,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     'POST /v1/user/resetPassword',
     204,
     () => app.request('POST', '/v1/user/resetPassword', { json: { email: 'costs@mail.example' } }),
-    ASK,
+    CUSTOMER_COSTS['POST /v1/user/resetPassword'],
   ],
   [
     'POST /v1/user/resetPassword, unknown address',
@@ -439,12 +425,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     },
     // The first reset of an account that has paid nothing replaces its keys, which takes a read and
     // three writes, and tells the owner.
-    {
-      dynamodb: { GetItem: 1, Query: 2, TransactWriteItems: 2 },
-      readUnits: 3,
-      writeUnits: 33,
-      cognito: { AdminSetUserPassword: 1 },
-    },
+    CUSTOMER_COSTS['PUT /v1/user/resetPassword'],
   ],
   [
     'PUT /rest/users/{username}, username',
@@ -647,7 +628,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       app.resetCalls()
       return report(app, key, body.id, 'renew', { use: [{ units: 2 }], units: 3, requestId: uuidv7() })
     },
-    { dynamodb: { GetItem: 1, UpdateItem: 1 }, readUnits: 1, writeUnits: 1 },
+    CUSTOMER_COSTS['POST /v1/usage/leases/{id}/renew'],
   ],
   [
     'POST /v1/usage/leases/{id}/return',
@@ -908,18 +889,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       app.resetCalls()
       return signUpFor(app, person, 'STARTER', card)
     },
-    {
-      dynamodb: { Query: 3, GetItem: 8, TransactWriteItems: 5, UpdateItem: 2 },
-      readUnits: 11,
-      // Two are for the profile, as the first card decides about the trial.
-      writeUnits: 70,
-      stripe: {
-        'POST /v1/customers': 1,
-        'POST /v1/customers/*': 2,
-        ...CONFIRMED,
-        'GET /v1/payment_methods/*': 1,
-      },
-    },
+    CUSTOMER_COSTS['POST /v1/user/bundle, first card'],
   ],
   [
     'POST /v1/user/bundle, declined',
@@ -943,17 +913,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       stripe: CONFIRMED,
     },
   ],
-  [
-    'POST /v1/user/buy',
-    201,
-    async () => buy(app, await buyer()),
-    {
-      dynamodb: { Query: 2, GetItem: 4, TransactWriteItems: 3, UpdateItem: 2 },
-      readUnits: 6,
-      writeUnits: 37,
-      stripe: CONFIRMED,
-    },
-  ],
+  ['POST /v1/user/buy', 201, async () => buy(app, await buyer()), CUSTOMER_COSTS['POST /v1/user/buy']],
   [
     'POST /v1/user/buy, with an Idempotency-Key',
     201,
@@ -1043,7 +1003,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     'GET /v1/invoice/list',
     200,
     async () => app.request('GET', '/v1/invoice/list', { token: (await buyer()).accessToken }),
-    { dynamodb: { Query: 2 }, readUnits: 2, writeUnits: 0 },
+    CUSTOMER_COSTS['GET /v1/invoice/list'],
   ],
   [
     'GET /v1/invoice/{id}',
@@ -1265,7 +1225,7 @@ const bySample: [route: string, Cost][] = [
     { dynamodb: { Query: 1, GetItem: 1, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 14 },
   ],
   ['GET /v1/purchase/{id}', { dynamodb: { Query: 1, GetItem: 1 }, readUnits: 2, writeUnits: 0 }],
-  ['GET /v1/usage', { dynamodb: { Query: 5, GetItem: 1 }, readUnits: 6, writeUnits: 0 }],
+  ['GET /v1/usage', CUSTOMER_COSTS['GET /v1/usage']],
   // In a container that has seen neither the key nor the tag; `quota-cost.deep.test.ts` has all others.
   ['POST /v1/usage', { dynamodb: { GetItem: 4, UpdateItem: 3 }, readUnits: 4, writeUnits: 3 }],
   ['POST /v1/usage/batch', { dynamodb: { GetItem: 5, UpdateItem: 4 }, readUnits: 5, writeUnits: 5 }],
