@@ -10,6 +10,8 @@ export interface Counts {
   calls: Record<string, number>
   readUnits: number
   writeUnits: number
+  /** The part of `writeUnits` that went to each index. */
+  indexUnits: Record<string, number>
 }
 
 /**
@@ -56,6 +58,14 @@ export async function startDynamo(options: DatabaseOptions = {}): Promise<Dynamo
 
 type Json = Record<string, unknown>
 
+/** DynamoDB's account of what a request has consumed, as far as it is counted. */
+interface ConsumedCapacity {
+  CapacityUnits?: number
+  ReadCapacityUnits?: number
+  WriteCapacityUnits?: number
+  GlobalSecondaryIndexes?: Record<string, { CapacityUnits?: number }>
+}
+
 export interface Answer {
   status: number
   headers: IncomingHttpHeaders
@@ -82,7 +92,7 @@ const CONFLICTING = ['PutItem', 'UpdateItem', 'DeleteItem', 'TransactWriteItems'
 
 async function startProxy(target: URL) {
   const agent = new Agent({ keepAlive: true })
-  const zero = (): Counts => ({ calls: {}, readUnits: 0, writeUnits: 0 })
+  const zero = (): Counts => ({ calls: {}, readUnits: 0, writeUnits: 0, indexUnits: {} })
   let counts = zero()
   const mistakes: string[] = []
   const faults = operationFaults(Object.keys(UNITS), { conflict: CONFLICTING })
@@ -117,7 +127,7 @@ async function startProxy(target: URL) {
     input: Json,
   ): Promise<Answer> => {
     const asked = input.ReturnConsumedCapacity === 'TOTAL' || input.ReturnConsumedCapacity === 'INDEXES'
-    const measured = asked ? body : JSON.stringify({ ...input, ReturnConsumedCapacity: 'TOTAL' })
+    const measured = asked ? body : JSON.stringify({ ...input, ReturnConsumedCapacity: 'INDEXES' })
     const answer = await forward(agent, target, headers, measured)
     const output = asObject(answer.body) ?? {}
     charge(counts, operation, input, output)
@@ -143,7 +153,7 @@ async function startProxy(target: URL) {
     url: listener.url,
     exchange,
     mistakes,
-    counts: () => ({ ...counts, calls: { ...counts.calls } }),
+    counts: () => ({ ...counts, calls: { ...counts.calls }, indexUnits: { ...counts.indexUnits } }),
     resetCounts: () => {
       counts = zero()
     },
@@ -188,11 +198,14 @@ function charge(counts: Counts, operation: string, input: Json, output: Json): v
   // This is the minimum; DynamoDB charges by the size of the existing item.
   if (error.endsWith('#ConditionalCheckFailedException')) counts[kind] += 1
   if (error.endsWith('#TransactionCanceledException')) counts[kind] += 2 * itemsOf(input).length
-  for (const used of [output.ConsumedCapacity ?? []].flat() as Record<string, number | undefined>[]) {
-    const { CapacityUnits = 0, ReadCapacityUnits, WriteCapacityUnits } = used
+  for (const used of [output.ConsumedCapacity ?? []].flat() as ConsumedCapacity[]) {
+    const { CapacityUnits = 0, ReadCapacityUnits, WriteCapacityUnits, GlobalSecondaryIndexes = {} } = used
     if (ReadCapacityUnits === undefined && WriteCapacityUnits === undefined) counts[kind] += CapacityUnits
     counts.readUnits += ReadCapacityUnits ?? 0
     counts.writeUnits += WriteCapacityUnits ?? 0
+    if (kind === 'readUnits') continue
+    for (const [index, { CapacityUnits: units = 0 }] of Object.entries(GlobalSecondaryIndexes))
+      counts.indexUnits[index] = (counts.indexUnits[index] ?? 0) + units
   }
 }
 

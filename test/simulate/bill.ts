@@ -1,0 +1,51 @@
+import { alarmsOf } from '../../functions/deploy/alarms.ts'
+import { KEPT_BYTES, LOG_BYTES, LOGS_KEPT_MONTHS, MEMORY_GB } from './assumptions.ts'
+import type { Month } from './month.ts'
+import { OPERATIONS, type Operation, type OperationName, totalOf } from './operations.ts'
+import type { Prices } from './prices.ts'
+
+/** Dollars a month by service. */
+export type Bill = Record<string, number>
+
+const MILLION = 1_000_000
+const GB = 1_000_000_000
+/** From here on a request at the gateway costs less. */
+const FIRST_REQUESTS = 300 * MILLION
+
+const sum = (of: Record<string, number> = {}): number => Object.values(of).reduce((a, b) => a + b, 0)
+
+/** What a month costs. */
+export function billOf(month: Month, prices: Prices): Bill {
+  const { tally, activeUsers, scale, accountsAtEnd } = month
+  const { requests, writeUnits, readUnits, mail, events, kms } = totalOf(tally)
+  let [seconds, runs] = [0, 0]
+  for (const [name, count] of Object.entries(tally)) {
+    const operation: Operation = OPERATIONS[name as OperationName]
+    seconds += count * operation.seconds
+    runs += count * (operation.requests + operation.runs)
+  }
+  const payments = tally.renew + tally.buyFirst
+  const accounts = (scale.accounts + accountsAtEnd) / 2
+  const { account, payment, dayOfUse, consume } = KEPT_BYTES
+  const storedGb =
+    (accounts * account + payments * payment + tally.newDay * dayOfUse + tally.consume * consume) / GB
+  const logsGb = (requests * LOG_BYTES) / GB
+  const [first, further] = prices.httpApi
+  return {
+    'DynamoDB writes': (writeUnits / MILLION) * prices.writeUnits,
+    'DynamoDB reads': (readUnits / MILLION) * prices.readUnits,
+    'DynamoDB storage and recovery': storedGb * (prices.storedGb + prices.recoveryGb),
+    Lambda: (runs / MILLION) * prices.lambdaRuns + seconds * MEMORY_GB * prices.lambdaGbSeconds,
+    'API Gateway':
+      (Math.min(requests, FIRST_REQUESTS) * first + Math.max(0, requests - FIRST_REQUESTS) * further) /
+      MILLION,
+    Cognito: Math.max(0, activeUsers - prices.freeUsers) * prices.cognitoUser,
+    Mail: sum(mail) * prices.mail,
+    Logs: logsGb * (prices.logsGb + LOGS_KEPT_MONTHS * prices.logsKeptGb),
+    Events: (sum(events) / MILLION) * prices.events,
+    'Keys and alarms':
+      2 * prices.kmsKey + (sum(kms) / 10_000) * prices.kmsCalls + alarmsOf('x').length * prices.alarm,
+  }
+}
+
+export const totalOfBill = (bill: Bill): number => sum(bill)

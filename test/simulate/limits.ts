@@ -1,0 +1,156 @@
+import { type Measure, type Month, PARTITION_UNITS } from './month.ts'
+import type { Settings } from './settings.ts'
+
+/** A limit of AWS, of Stripe or of the deployment. */
+export interface Limit {
+  measure: Measure
+  name: string
+  unit: string
+  most(settings: Settings): number
+  /** What gives when it is met. */
+  gives: string
+  /** The same as settings. */
+  lever: (settings: Settings) => Partial<Settings>
+}
+
+/** Waits that nobody notices, minutes. */
+const SOON = 10
+
+export const LIMITS: readonly Limit[] = [
+  {
+    measure: 'account',
+    name: 'one account',
+    unit: 'write units/s',
+    most: () => PARTITION_UNITS,
+    gives: 'leases: the service of that customer spends in memory',
+    lever: () => ({ leases: true }),
+  },
+  {
+    measure: 'due',
+    name: 'one shard of due work',
+    unit: 'write units/s',
+    most: () => PARTITION_UNITS,
+    gives: 'shards by setting',
+    lever: ({ dueShards }) => ({ dueShards: dueShards * 4 }),
+  },
+  {
+    measure: 'listed',
+    name: 'one list of accounts',
+    unit: 'write units/s',
+    most: () => PARTITION_UNITS,
+    gives: 'shards of a list',
+    lever: ({ listShards }) => ({ listShards: listShards * 8 }),
+  },
+  {
+    measure: 'totals',
+    name: 'the totals',
+    unit: 'write units/s',
+    most: () => PARTITION_UNITS,
+    gives: 'a key for each of the eight parts of a day',
+    lever: () => ({ totalsKeys: 8 }),
+  },
+  {
+    measure: 'requests',
+    name: 'the stage',
+    unit: 'requests/s',
+    most: ({ requestsPerSecond }) => requestsPerSecond,
+    gives: 'the throttle of the stage, a setting, up to the 10,000 of the AWS account',
+    lever: () => ({ requestsPerSecond: 10_000 }),
+  },
+  {
+    measure: 'creations',
+    name: 'new users at Cognito',
+    unit: 'users/s',
+    most: ({ creationsPerSecond }) => creationsPerSecond,
+    gives: 'pacing: users wait for their turn',
+    lever: () => ({ creationsWait: true }),
+  },
+  {
+    measure: 'creationWait',
+    name: 'wait for a user at Cognito',
+    unit: 'min',
+    most: () => 12 * 60,
+    gives: 'a higher quota',
+    lever: ({ creationsPerSecond }) => ({ creationsPerSecond: creationsPerSecond * 2 }),
+  },
+  {
+    measure: 'signIns',
+    name: 'sign-ins at Cognito',
+    unit: 'sign-ins/s',
+    most: ({ signInsPerSecond }) => signInsPerSecond,
+    gives: 'a higher quota',
+    lever: ({ signInsPerSecond }) => ({ signInsPerSecond: signInsPerSecond * 4 }),
+  },
+  {
+    measure: 'stripe',
+    name: 'Stripe, all calls',
+    unit: 'calls/s',
+    most: ({ stripe }) => stripe.all,
+    gives: 'pacing: the jobs keep to 85 of a 100',
+    lever: () => ({ paced: true }),
+  },
+  {
+    measure: 'stripeEndpoint',
+    name: 'Stripe, one endpoint',
+    unit: 'calls/s',
+    most: ({ stripe }) => stripe.endpoint,
+    gives: 'pacing: the jobs keep to 85 of a 100',
+    lever: () => ({ paced: true }),
+  },
+  {
+    measure: 'renewalWait',
+    name: 'wait for a renewal',
+    unit: 'min',
+    most: () => SOON,
+    gives: 'a higher limit at Stripe; renewing earlier (`below`) bridges the wait',
+    lever: ({ stripe }) => ({ stripe: { all: stripe.all * 4, endpoint: stripe.endpoint * 4 } }),
+  },
+  {
+    measure: 'webhookWait',
+    name: "wait for Stripe's events",
+    unit: 'min',
+    most: () => SOON,
+    gives: 'the concurrency of the webhook, a setting; Stripe sends again meanwhile',
+    lever: ({ webhooksAtOnce }) => ({ webhooksAtOnce: webhooksAtOnce * 4 }),
+  },
+  {
+    measure: 'mailWait',
+    name: 'wait for a mail',
+    unit: 'min',
+    most: () => SOON,
+    gives: "SES's rate, and more parts of a job",
+    lever: ({ jobParts }) => ({ mailsPerSecond: 200, jobParts: Math.max(4, jobParts) }),
+  },
+  {
+    measure: 'eventWait',
+    name: 'wait for an event',
+    unit: 'min',
+    most: () => SOON,
+    gives: 'more parts of a job, each with shards of its own',
+    lever: ({ jobParts }) => ({ jobParts: Math.max(4, jobParts) }),
+  },
+  {
+    measure: 'useWait',
+    name: 'wait for the totals of a day',
+    unit: 'min',
+    most: () => 1440,
+    gives: 'count-use runs each minute',
+    lever: () => ({ countUseMinutes: 1 }),
+  },
+  {
+    measure: 'accountRenewals',
+    name: 'renewals of one account',
+    unit: 'a day',
+    most: ({ renewalsPerDay }) => renewalsPerDay,
+    gives: 'its owner allows more, or takes a larger bundle',
+    lever: () => ({ renewalsPerDay: 1_000 }),
+  },
+]
+
+/** The limits that a month has met. */
+export const limitsMet = (month: Month, settings: Settings): Limit[] =>
+  LIMITS.filter(({ measure, most }) => (month.peaks[measure]?.value ?? 0) > most(settings))
+
+/** Settings under which the limits that were met give. */
+export const eased = (settings: Settings, met: readonly Limit[]): Settings =>
+  met.reduce((changed, { lever }) => ({ ...changed, ...lever(settings) }), settings)
