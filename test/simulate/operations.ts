@@ -108,11 +108,13 @@ export const OPERATIONS = {
   webhooksOfDispute: request(
     MEASURED.webhooksOfDispute.cost,
     {
-      ...{ 'due EVENT': 2, 'due MAIL': 1, 'due QUOTA': 3 },
+      ...{ 'due EVENT': 2, 'due MAIL': 1, 'due QUOTA': 3, 'listed owed': 2 },
     },
     3,
   ),
   sendMail: work(MEASURED.sendMail.cost, { 'due MAIL': 3 }),
+  /** Of a mail that its request could not send, and has counted. */
+  sendLeftMail: work({ ...MEASURED.sendMail.cost, mail: {} }, { 'due MAIL': 3 }),
   publishNew: work(MEASURED.publishNew.cost, { 'due EVENT': 2, 'due USE': 1, totals: 4 }),
   publishFirst: work(MEASURED.publishFirst.cost, { 'due EVENT': 4, 'listed month': 1, totals: 2 }),
   publishRenewal: work(MEASURED.publishRenewal.cost, { 'due EVENT': 1, 'listed month': 2, totals: 2 }),

@@ -1,7 +1,8 @@
 import { type Bill, totalOfBill } from './bill.ts'
 import { LIMITS, type Limit } from './limits.ts'
-import type { Measure, Month, Peak } from './month.ts'
+import type { Month } from './month.ts'
 import { totalOf } from './operations.ts'
+import type { Measure, Peak } from './peaks.ts'
 import { type Chart, sparkline } from './plot.ts'
 import type { Settings } from './settings.ts'
 

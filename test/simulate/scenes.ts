@@ -65,14 +65,14 @@ export async function measureScenes(app: App): Promise<Record<string, Measured>>
     await play()
     const { indexUnits } = app.stack.dynamo.counts()
     const cost = less(app.calls(), base ?? NOTHING)
-    measured[name] = { cost: withoutEmpty({ dynamodb: cost.dynamodb, ...cost }), count, indexes: indexUnits }
+    measured[name] = { cost: withoutEmpty(cost), count, indexes: indexUnits }
   }
   /** @param looks how often the run looks at all shards again, because it has found work */
   async function jobScene(name: string, job: string, { count = 1, looks = 1 } = {}): Promise<void> {
     await scene(name, () => app.job(job), count, idle.get(job))
     const { cost = LOOK, indexes = {} } = measured[name] ?? {}
     const looked = Array.from({ length: looks }).reduce<Cost>((rest) => less(rest, LOOK), cost)
-    measured[name] = { cost: withoutEmpty({ dynamodb: looked.dynamodb, ...looked }), count, indexes }
+    measured[name] = { cost: withoutEmpty(looked), count, indexes }
   }
   async function idleRun(job: string): Promise<void> {
     // The first run of a job may note that it has begun.

@@ -1,0 +1,141 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeEach, expect, test } from 'vitest'
+import type { Cost } from '../conformance/costs.ts'
+import { startApp } from '../support/app.ts'
+import { signUpFor } from '../support/buyers.ts'
+import { defaultKey } from '../support/keys.ts'
+import { newPerson } from '../support/people.ts'
+import { type Consumer, consume, uuidv7 } from '../support/quota.ts'
+import { newCard, stripeOf } from '../support/stripe.ts'
+import { MEASURED } from './measured-costs.ts'
+import { OPERATIONS, type Operation, type Tally, totalOf } from './operations.ts'
+import { EACH_MINUTE, measureScenes } from './scenes.ts'
+import { PACES } from './settings.ts'
+
+const app = await startApp()
+beforeEach(app.startAfresh)
+
+test('what jobs and webhooks do, and consumes on average, cost what the simulation takes them to', async () => {
+  const measured = await measureScenes(app)
+  const costs = Object.entries(measured).map(([name, { cost, count }]) => [name, { cost, count }])
+  expect(Object.fromEntries(costs)).toEqual(MEASURED)
+  // The places of an operation are what it writes into the indexes.
+  const indexes = Object.entries(OPERATIONS as Record<string, Operation>).flatMap(([name, { places }]) => {
+    const found = measured[name] ?? measured[`${name}s`]
+    const of = (prefix: string) =>
+      Object.entries(places).reduce((sum, [place, units]) => sum + (place.startsWith(prefix) ? units : 0), 0)
+    const counted = (index: string) => (found?.indexes[index] ?? 0) / (found?.count ?? 1)
+    return found ? [[name, of('due '), of('listed '), counted('due'), counted('listed')]] : []
+  })
+  expect(indexes.map(([name, due, listed]) => [name, due, listed])).toEqual(
+    indexes.map(([name, , , due, listed]) => [name, due, listed]),
+  )
+})
+
+test('the simulation works as wide as the jobs do', () => {
+  const widthOf = (file: string) => {
+    const text = readFileSync(join(import.meta.dirname, '../..', file), 'utf8')
+    return Number(/^const WIDTH = (\d+)$/m.exec(text)?.[1])
+  }
+  const { sendMail, publishEvents, countUse, checkQuotas } = PACES
+  expect({ sendMail, publishEvents, countUse, checkQuotas }).toMatchObject({
+    sendMail: { width: widthOf('core/credentials/send-waiting-mail.ts') },
+    publishEvents: { width: widthOf('functions/jobs/publish-events.ts') },
+    countUse: { width: widthOf('functions/jobs/count-use.ts') },
+    checkQuotas: { width: widthOf('functions/jobs/check-quotas.ts') },
+  })
+})
+
+const DAY_MS = 86_400_000
+
+/** Plays a month of five accounts on the local stack. @returns how often each operation took place. */
+async function playSmallMonth(): Promise<Partial<Tally>> {
+  const tally: Partial<Tally> = {}
+  const count = (name: keyof Tally, times = 1) => {
+    tally[name] = (tally[name] ?? 0) + times
+  }
+  const { double } = stripeOf(app)
+  const runMinute = async () => {
+    for (const job of EACH_MINUTE) await app.job(job)
+    count('idleMinute')
+  }
+  const spend = async (person: Consumer, units = 1) => {
+    const { status } = await consume(app, person.key, { units, requestId: uuidv7() })
+    expect(status).toBe(200)
+    count('consume')
+  }
+
+  const people: Consumer[] = []
+  for (let n = 0; n < 5; n++) {
+    const person = newPerson()
+    await app.register(person)
+    await app.request('POST', '/v1/auth/activate', { json: { code: app.mailedCode(person.email) } })
+    const signedIn = await app.login(person)
+    people.push({ ...signedIn, key: await defaultKey(app, signedIn) })
+  }
+  for (const name of ['register', 'confirm', 'signIn', 'publishNew', 'look'] as const) count(name, 5)
+  const buyers = people.slice(0, 2)
+  for (const person of buyers) {
+    expect((await signUpFor(app, person, 'STARTER', await newCard(app, '4242424242424242'))).status).toBe(204)
+    await double.flushWebhooks()
+    for (const name of ['buyFirst', 'webhooksOfFirst', 'publishFirst', 'sendMail'] as const) count(name)
+  }
+  await runMinute()
+  count('lookAgain', 3)
+
+  for (const person of people) for (let n = 0; n < 12; n++) await spend(person)
+  app.advance(DAY_MS)
+  for (const person of people) for (let n = 0; n < 12; n++) await spend(person)
+  count('newDay', 5)
+
+  for (const person of buyers) {
+    // 100 units of the trial and 1,000 of the bundle, less 24 that were used: 110 are left, and then 90.
+    await spend(person, 966)
+    await spend(person, 20)
+    count('crossLow')
+  }
+  await runMinute()
+  for (const name of ['tellLow', 'publishLow', 'sendMail'] as const) count(name, 2)
+  count('lookAgain', 4)
+  for (const person of buyers) {
+    await spend(person, 81)
+    count('crossRenewal')
+    await app.startedRenewals()
+    await double.flushWebhooks()
+    for (const name of ['renew', 'webhooksOfRenewal', 'publishRenewal', 'sendMail'] as const) count(name)
+  }
+  await runMinute()
+  count('lookAgain', 4)
+
+  app.advance(DAY_MS + DAY_MS / 2)
+  await app.job('count-use')
+  count('countUse', 10)
+  count('lookAgain', 2)
+  return tally
+}
+
+const sum = (calls: Record<string, number> = {}) => Object.values(calls).reduce((a, b) => a + b, 0)
+
+test('a month of five accounts costs on the local stack what the simulation says, its units within 5 %', async () => {
+  app.resetCalls()
+  const tally = await playSmallMonth()
+  const played: Cost = app.calls()
+  const simulated = totalOf(tally)
+  expect(simulated.cognito).toEqual(played.cognito)
+  expect(simulated.mail).toEqual(played.mail)
+  expect(simulated.events).toEqual(played.events)
+  expect(simulated.lambda).toEqual(played.lambda)
+  // The test makes its two cards at Stripe itself.
+  expect(sum(simulated.stripe) + 2).toBe(sum(played.stripe))
+  const close = (value: number, to: number) => Math.abs(value / to - 1) <= 0.05
+  const units = {
+    writes: [simulated.writeUnits, played.writeUnits],
+    reads: [simulated.readUnits, played.readUnits],
+  }
+  expect([
+    units,
+    close(simulated.writeUnits, played.writeUnits),
+    close(simulated.readUnits, played.readUnits),
+  ]).toEqual([units, true, true])
+})
