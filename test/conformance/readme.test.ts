@@ -14,6 +14,8 @@ const PAGES = [
   'README.md',
   'functions/README.md',
   'functions/deploy/README.md',
+  'functions/deploy/growth.md',
+  'functions/deploy/regions.md',
   'functions/ops/README.md',
   'functions/client/meter/README.md',
   'test/README.md',

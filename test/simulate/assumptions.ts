@@ -30,7 +30,7 @@ export const assumptions = {
     use: 2,
     favourite: 10,
   },
-} as const
+}
 
 export type Assumptions = typeof assumptions
 
@@ -63,7 +63,7 @@ export const LOG_BYTES = 780
 export const LOGS_KEPT_MONTHS = 3
 
 /**
- * Bytes that are kept in the table at the end of a month: of an account, of a payment with its ledger entry, invoice,
- * notice, mail mark and events, of a day of use, and of a consume's id, which stays for four days of the month.
+ * Bytes that stay in the table: of an account, of its first payment with customer, card, ledger entry, invoice, notice and
+ * events, of a renewal, and of a day of use; and of a consume's id, which stays for four days, on the month's average.
  */
-export const KEPT_BYTES = { account: 8_000, payment: 6_000, dayOfUse: 500, consume: 3 } as const
+export const KEPT_BYTES = { account: 3_500, firstPayment: 9_400, renewal: 3_900, dayOfUse: 450, consume: 3 }

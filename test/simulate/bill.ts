@@ -24,11 +24,15 @@ export function billOf(month: Month, prices: Prices): Bill {
     seconds += count * operation.seconds
     runs += count * (operation.requests + operation.runs)
   }
-  const payments = tally.renew + tally.buyFirst
   const accounts = (scale.accounts + accountsAtEnd) / 2
-  const { account, payment, dayOfUse, consume } = KEPT_BYTES
-  const storedGb =
-    (accounts * account + payments * payment + tally.newDay * dayOfUse + tally.consume * consume) / GB
+  const kept = KEPT_BYTES
+  const bytes =
+    accounts * kept.account +
+    tally.buyFirst * kept.firstPayment +
+    tally.renew * kept.renewal +
+    tally.newDay * kept.dayOfUse +
+    tally.consume * kept.consume
+  const storedGb = bytes / GB
   const logsGb = (requests * LOG_BYTES) / GB
   const [first, further] = prices.httpApi
   return {

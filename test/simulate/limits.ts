@@ -18,6 +18,12 @@ export interface Limit {
 const higherAtStripe = ({ paced, stripe }: Settings): Partial<Settings> =>
   paced ? { stripe: { all: stripe.all * 2, endpoint: stripe.endpoint * 2 } } : { paced: true }
 
+/** Each part of a job has shards of its own. */
+function moreParts({ jobParts, dueShards }: Settings): Partial<Settings> {
+  const parts = jobParts * 4
+  return { jobParts: parts, dueShards: Math.max(dueShards, parts) }
+}
+
 /** Waits that nobody notices, minutes. */
 const SOON = 10
 
@@ -51,16 +57,16 @@ export const LIMITS: readonly Limit[] = [
     name: 'the totals',
     unit: 'write units/s',
     most: () => PARTITION_UNITS,
-    gives: 'a key for each of the eight parts of a day',
-    lever: () => ({ totalsKeys: 8 }),
+    gives: 'a key for each of the eight parts of a day, then more parts',
+    lever: ({ totalsKeys }) => ({ totalsKeys: totalsKeys * 8 }),
   },
   {
     measure: 'requests',
     name: 'the stage',
     unit: 'requests/s',
     most: ({ requestsPerSecond }) => requestsPerSecond,
-    gives: 'the throttle of the stage, a setting, up to the 10,000 of the AWS account',
-    lever: () => ({ requestsPerSecond: 10_000 }),
+    gives: 'the throttle of the stage, a setting; beyond 10,000 the quota of the AWS account',
+    lever: ({ requestsPerSecond }) => ({ requestsPerSecond: Math.max(10_000, requestsPerSecond * 2) }),
   },
   {
     measure: 'creations',
@@ -125,7 +131,10 @@ export const LIMITS: readonly Limit[] = [
     unit: 'min',
     most: () => SOON,
     gives: "SES's rate, and more parts of a job",
-    lever: ({ jobParts }) => ({ mailsPerSecond: 200, jobParts: Math.max(4, jobParts) }),
+    lever: (settings) => ({
+      mailsPerSecond: Math.max(200, settings.mailsPerSecond * 2),
+      ...moreParts(settings),
+    }),
   },
   {
     measure: 'eventWait',
@@ -133,7 +142,7 @@ export const LIMITS: readonly Limit[] = [
     unit: 'min',
     most: () => SOON,
     gives: 'more parts of a job, each with shards of its own',
-    lever: ({ jobParts }) => ({ jobParts: Math.max(4, jobParts) }),
+    lever: moreParts,
   },
   {
     measure: 'useWait',
@@ -149,7 +158,7 @@ export const LIMITS: readonly Limit[] = [
     unit: 'a day',
     most: ({ renewalsPerDay }) => renewalsPerDay,
     gives: 'its owner allows more, or takes a larger bundle',
-    lever: () => ({ renewalsPerDay: 1_000 }),
+    lever: ({ renewalsPerDay }) => ({ renewalsPerDay: renewalsPerDay * 100 }),
   },
 ]
 

@@ -3,6 +3,9 @@ import type { Eased } from './play.ts'
 import { prices } from './prices.ts'
 import { costTable, metList, peakTable, volumeTable } from './report.ts'
 
+/** The numbers of accounts that the page shows. */
+export const SIZES: readonly number[] = [1_000, 100_000, 10_000_000]
+
 /** The parts of `functions/deploy/growth.md` that the simulation writes, by name. */
 export function growthBlocks(played: readonly Eased[]): Record<string, string> {
   const months = played.map(({ before }) => before.month)

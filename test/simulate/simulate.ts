@@ -1,13 +1,22 @@
 /**
  * `npm run simulate -- --accounts 10000000 --days 30`: plays a month of so many accounts with the units that tests have
  * counted, and prints what it costs, its peaks beside the limits of AWS and Stripe, and what gives where one is met.
+ *
+ * | option     |                                                                              |
+ * | ---------- | ---------------------------------------------------------------------------- |
+ * | --accounts | accounts at the beginning of the month; several, with commas between         |
+ * | --days     | days of the month, 30 by default                                             |
+ * | --seed     | the same seed gives the same month                                           |
+ * | --region   | whose prices: us-east-1 or eu-west-1                                         |
+ * | --plot     | a file for the curves of the largest month, as SVG                           |
+ * | --page     | writes the tables of functions/deploy/growth.md, a month of each of its sizes |
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { progressOn } from '../support/progress.ts'
 import { billOf } from './bill.ts'
-import { growthBlocks, replaceBlocks } from './page.ts'
+import { growthBlocks, replaceBlocks, SIZES } from './page.ts'
 import { playEased } from './play.ts'
 import { drawSvg } from './plot.ts'
 import { prices, type Region, sources } from './prices.ts'
@@ -39,10 +48,10 @@ function whole(name: string, text: string, most: number): number {
 }
 
 const sizes = values.page
-  ? [1_000, 100_000, 10_000_000]
+  ? SIZES
   : values.accounts.split(',').map((text) => whole('accounts', text, 100_000_000))
-const days = whole('days', values.days, 31)
-const seed = whole('seed', values.seed, 2 ** 31)
+const days = values.page ? 30 : whole('days', values.days, 31)
+const seed = values.page ? 1 : whole('seed', values.seed, 2 ** 31)
 const isRegion = (name: string): name is Region => name in prices
 const region = isRegion(values.region)
   ? values.region
