@@ -159,7 +159,7 @@ export const MEASURED = {
     cost: {
       dynamodb: { Query: 1, BatchGetItem: 2, UpdateItem: 1, GetItem: 1, TransactWriteItems: 1, PutItem: 1 },
       readUnits: 4,
-      writeUnits: 17,
+      writeUnits: 15,
       mail: { SendEmail: 1 },
     },
   },
