@@ -10,8 +10,6 @@ export interface Counts {
   calls: Record<string, number>
   readUnits: number
   writeUnits: number
-  /** The part of `writeUnits` that went to each index. */
-  indexUnits: Record<string, number>
 }
 
 /**
@@ -26,6 +24,8 @@ export interface DynamoDouble extends FaultControls<DynamoFault> {
   /** The counting proxy in front of it. */
   url: string
   counts(): Counts
+  /** The write units that went to each index, which are part of those in `counts`. */
+  indexUnits(): Record<string, number>
   resetCounts(): void
   /** Why requests were refused that DynamoDB would refuse too, and that the database takes. */
   mistakes: string[]
@@ -92,9 +92,10 @@ const CONFLICTING = ['PutItem', 'UpdateItem', 'DeleteItem', 'TransactWriteItems'
 
 async function startProxy(target: URL) {
   const agent = new Agent({ keepAlive: true })
-  const zero = (): Counts => ({ calls: {}, readUnits: 0, writeUnits: 0, indexUnits: {} })
+  const zero = (): Counts => ({ calls: {}, readUnits: 0, writeUnits: 0 })
   let counts = zero()
   const mistakes: string[] = []
+  let indexUnits: Record<string, number> = {}
   const faults = operationFaults(Object.keys(UNITS), { conflict: CONFLICTING })
 
   /** The answer to one request; undefined means that the connection is cut without an answer. */
@@ -131,6 +132,7 @@ async function startProxy(target: URL) {
     const answer = await forward(agent, target, headers, measured)
     const output = asObject(answer.body) ?? {}
     charge(counts, operation, input, output)
+    if (UNITS[operation] === 'writeUnits') chargeIndexes(indexUnits, output)
     if (asked || !('ConsumedCapacity' in output)) return answer
     delete output.ConsumedCapacity
     return { ...answer, body: JSON.stringify(output) }
@@ -153,9 +155,11 @@ async function startProxy(target: URL) {
     url: listener.url,
     exchange,
     mistakes,
-    counts: () => ({ ...counts, calls: { ...counts.calls }, indexUnits: { ...counts.indexUnits } }),
+    counts: () => ({ ...counts, calls: { ...counts.calls } }),
+    indexUnits: () => ({ ...indexUnits }),
     resetCounts: () => {
       counts = zero()
+      indexUnits = {}
     },
     addFault: faults.addFault,
     clearFaults: faults.clearFaults,
@@ -198,16 +202,22 @@ function charge(counts: Counts, operation: string, input: Json, output: Json): v
   // This is the minimum; DynamoDB charges by the size of the existing item.
   if (error.endsWith('#ConditionalCheckFailedException')) counts[kind] += 1
   if (error.endsWith('#TransactionCanceledException')) counts[kind] += 2 * itemsOf(input).length
-  for (const used of [output.ConsumedCapacity ?? []].flat() as ConsumedCapacity[]) {
-    const { CapacityUnits = 0, ReadCapacityUnits, WriteCapacityUnits, GlobalSecondaryIndexes = {} } = used
+  for (const { CapacityUnits = 0, ReadCapacityUnits, WriteCapacityUnits } of capacityIn(output)) {
     if (ReadCapacityUnits === undefined && WriteCapacityUnits === undefined) counts[kind] += CapacityUnits
     counts.readUnits += ReadCapacityUnits ?? 0
     counts.writeUnits += WriteCapacityUnits ?? 0
-    if (kind === 'readUnits') continue
-    for (const [index, { CapacityUnits: units = 0 }] of Object.entries(GlobalSecondaryIndexes))
-      counts.indexUnits[index] = (counts.indexUnits[index] ?? 0) + units
   }
 }
+
+/** Adds the part of an answer's capacity that went to indexes. */
+function chargeIndexes(units: Record<string, number>, output: Json): void {
+  for (const { GlobalSecondaryIndexes = {} } of capacityIn(output))
+    for (const [index, { CapacityUnits = 0 }] of Object.entries(GlobalSecondaryIndexes))
+      units[index] = (units[index] ?? 0) + CapacityUnits
+}
+
+/** The members of the answer that report capacity: one, or one for each table. */
+const capacityIn = (output: Json) => [output.ConsumedCapacity ?? []].flat() as ConsumedCapacity[]
 
 /**
  * DynamoDB's own messages for a conflict or a throttle; a transaction gets a reason for each item instead.

@@ -65,9 +65,9 @@ export async function measureScenes(app: App): Promise<Record<string, Measured>>
   async function scene(name: string, play: () => Promise<unknown>, count = 1, base?: Cost): Promise<void> {
     app.resetCalls()
     await play()
-    const { indexUnits } = app.stack.dynamo.counts()
+    const indexes = app.stack.dynamo.indexUnits()
     const cost = less(app.calls(), base ?? NOTHING)
-    measured[name] = { cost: withoutEmpty(cost), count, indexes: indexUnits }
+    measured[name] = { cost: withoutEmpty(cost), count, indexes }
   }
   /** @param looks how often the run looks at all shards again, because it has found work */
   async function jobScene(name: string, job: string, { count = 1, looks = 1 } = {}): Promise<void> {
