@@ -114,6 +114,21 @@ describe('use by tag', () => {
     ])
   })
 
+  test('of eight keys over a month is complete, though one page does not hold it', async () => {
+    const world = await openQuotaWorld({ left: 100_000, keyCount: 8 })
+    for (let day = 0; day < 30; day++) {
+      if (day > 0) world.advance(DAY_MS)
+      for (const [n, key] of world.keys.entries())
+        await consumeUnits(world.ports, key, { units: n + 1, tag: `tag-${day % 3}` })
+    }
+    const { days } = await readUsage(world.ports, world.accountId, { withTags: true })
+    const shown = days.map(({ keys }) =>
+      keys.map(({ tags }) => tags?.map(({ tag, units }) => `${tag}=${units}`).join()),
+    )
+    const wanted = (day: number) => Array.from({ length: 8 }, (_, n) => `tag-${day % 3}=${n + 1}`)
+    expect(shown.map((each) => each.toSorted())).toEqual(Array.from({ length: 30 }, (_, day) => wanted(day)))
+  })
+
   test('units whose count was refused are spent and answered, have no tag, and leave a line', async () => {
     const { key, ports, tags, lines } = await open()
     const refusing = withTagUpdate(ports, async () => {
