@@ -63,3 +63,54 @@ describe('the number of renewals', () => {
     })
   })
 })
+
+describe('the owner’s limits', () => {
+  test('a cap is what a month may cost, to the cent, and lasts until the next month', () => {
+    const profile = { ...renewedAt([START_MS], 500), monthlyCapCents: 1000 }
+    expect(limitReached(profile, 500, START_MS + HOUR_MS)).toBeUndefined()
+    expect(limitReached(profile, 501, START_MS + HOUR_MS)).toEqual({
+      state: 'capped',
+      reason: 'monthly_cap',
+      nextAttemptAtMs: Date.UTC(2026, 11, 1),
+    })
+    expect(limitReached(profile, 1000, Date.UTC(2026, 11, 1))).toBeUndefined()
+    expect(limitReached({ ...profile, monthlyCapCents: 0 }, 0, Date.UTC(2026, 11, 1))).toBeUndefined()
+  })
+
+  test('are three renewals an hour and ten a day unless the owner chose others', () => {
+    const three = [0, 1, 2].map((minute) => START_MS + minute * 60_000)
+    expect(limitReached(renewedAt(three.slice(1)), 99, START_MS + 180_000)).toBeUndefined()
+    expect(limitReached(renewedAt(three), 99, START_MS + 180_000)).toEqual({
+      state: 'held_back',
+      reason: 'hourly_limit',
+      nextAttemptAtMs: START_MS + HOUR_MS,
+    })
+    const ten = Array.from({ length: 10 }, (_, hour) => START_MS + hour * HOUR_MS)
+    expect(limitReached(renewedAt(ten.slice(1)), 99, START_MS + 10 * HOUR_MS)).toBeUndefined()
+    expect(limitReached(renewedAt(ten), 99, START_MS + 10 * HOUR_MS)).toEqual({
+      state: 'held_back',
+      reason: 'daily_limit',
+      nextAttemptAtMs: START_MS + DAY_MS,
+    })
+  })
+
+  test('that are both reached are named by the one that lasts longer, and a cap comes first', () => {
+    const times = [0, 1, 2].map((minute) => START_MS + minute * 60_000)
+    const both = { ...renewedAt(times), maxRenewalsPerHour: 1, maxRenewalsPerDay: 3 }
+    expect(limitReached(both, 99, START_MS + 180_000)).toMatchObject({ reason: 'daily_limit' })
+    expect(limitReached({ ...both, monthlyCapCents: 297 }, 99, START_MS + 180_000)).toMatchObject({
+      state: 'capped',
+    })
+    expect(limitReached({ ...both, monthlyCapCents: 396 }, 99, START_MS + 180_000)).toMatchObject({
+      state: 'held_back',
+    })
+  })
+
+  test('of 0 hold every renewal back for the whole window', () => {
+    expect(limitReached({ renewed: undefined, maxRenewalsPerHour: 0 }, 99, START_MS)).toEqual({
+      state: 'held_back',
+      reason: 'hourly_limit',
+      nextAttemptAtMs: START_MS + HOUR_MS,
+    })
+  })
+})

@@ -4,11 +4,14 @@
  */
 export const TESTS: Record<string, string[]> = {
   'core/quota': [
-    'test/core/{decide,due,group-commit,key-limits,keys,ring-size,tags}.test.ts',
+    'test/core/{consume-outage,decide,due,group-commit,key-limits,keys,limit-change,ring-size,tags}.test.ts',
+    'test/core/consume.deep.test.ts',
+    'test/conformance/services.deep.test.ts',
     'test/machine/{consume,leases,limits,lots,reservations}-random.test.ts',
     'test/v1/{balance,buy,consume,consume-batch,lease,renew-lease,return-lease,set-alerts,usage}.test.ts',
     'test/v1/{reserve,return-reservation,settle-reservation,change-key,delete-key,rotate-key}.test.ts',
     'test/jobs/{check-quotas,count-use,expire-lots.deep,expire-reservations,grant-monthly.deep,tell-alerts}.test.ts',
+    'test/v1/{register,set-renewal}.test.ts',
     'test/ops/{credit,debit,grant,take}.test.ts',
   ],
   'core/purchases': [
@@ -18,6 +21,7 @@ export const TESTS: Record<string, string[]> = {
     'test/api/{billing-history,get-billing-settings,last-invoice,set-billing-settings,verify-payment}.test.ts',
     'test/jobs/{check-quotas,renew,settle-payments,sweep}.test.ts',
     'test/webhooks/*.test.ts',
+    'test/conformance/{money,reconciliation,renewal}.deep.test.ts',
     'test/ops/{credit,reconcile,reconcile-account,refund,resume.deep,take}.test.ts',
   ],
   'core/cards': [
