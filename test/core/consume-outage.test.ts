@@ -4,8 +4,8 @@ import type { Ports } from '../../core/ports.ts'
 import { consumeForCustomers } from '../../core/quota/batch-customers.ts'
 import { consumeUnits } from '../../core/quota/consume.ts'
 import { parseCounter } from '../../core/quota/counter.ts'
-import { keys } from '../../core/table/keys.ts'
-import { ConditionFailed, type Item, type Table } from '../../core/table/table.ts'
+import { type Key, keys } from '../../core/table/keys.ts'
+import { ConditionFailed, type Table } from '../../core/table/table.ts'
 import { openQuotaWorld } from '../machine/quota-world.ts'
 import { recordingLog } from '../support/log.ts'
 
@@ -89,13 +89,13 @@ describe('what a consume leaves for later when the table fails', () => {
     const { world, key, ports, through } = await open(20, 100)
     await consumeUnits(ports, key, { units: 15 })
     const before = await world.counter()
-    const notes: Item[] = []
+    const notes: Key[] = []
     const meanwhile = (change: Record<string, unknown>) =>
       through({
         update: async (item, set, ...rest) => {
           if (!isNote(set)) return world.table.update(item, set, ...rest)
           await world.table.put({ ...(await world.counter()), ...change })
-          notes.push(item as Item)
+          notes.push(item)
           throw new ConditionFailed(new Map([[0, await world.counter()]]))
         },
       })

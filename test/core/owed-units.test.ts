@@ -38,7 +38,7 @@ const purchaseOf = (over: Partial<Purchase> = {}): Purchase => ({
 async function pay(owed: Profile['owed'], purchases: Purchase[], units: number) {
   const table = memoryTable()
   for (const each of purchases) await table.put({ ...keys.purchase('account', each.id), ...each })
-  const paid = await payOwedUnits({ table } as Ports, { id: 'account', owed } as Profile, units)
+  const paid = await payOwedUnits({ table } as unknown as Ports, { id: 'account', owed } as Profile, units)
   await table.transact(paid.writes)
   const stored = await Promise.all(purchases.map(({ id }) => table.get(keys.purchase('account', id))))
   return { paid, returned: stored.map((item) => [item?.returnedUnits, item?.returnedCents]) }
