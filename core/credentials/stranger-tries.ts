@@ -5,7 +5,7 @@ import type { Deps } from '../ports.ts'
 import { type Expression, expr } from '../table/expression.ts'
 import { type Key, keys, ttlAt } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
-import type { Item } from '../table/table.ts'
+import { type Item, ignoreRefusal } from '../table/table.ts'
 import { MINUTE_MS } from '../time.ts'
 
 /**
@@ -115,6 +115,7 @@ export async function settleShown<T>(
     if (!isJudged)
       await deps.table
         .update(key, expr`SET #shown = #shown - ${1}`, expr`#shown > ${0}`)
+        .catch(ignoreRefusal)
         .catch((failed: unknown) => {
           deps.log.warn('a try that the vault did not judge stays counted for some minutes', failed)
         })

@@ -81,13 +81,17 @@ async function checkOrPostpone(deps: MoneyDeps, accountId: string, run: Pick<Run
   } catch (error) {
     const key = keys.quota(accountId)
     const later = expr`SET #dueAtMs = ${deps.clock.nowMs() + MINUTE_MS}`
-    await deps.table.update(key, later, expr`attribute_exists(#due)`).catch((refusal: unknown) => {
-      deps.log.warn(
-        'a counter whose check failed could not be postponed; it stays due and is checked again',
-        refusal,
-        { item: shownKey(key) },
-      )
-    })
+    // A counter that another run has checked meanwhile is not due any more.
+    await deps.table
+      .update(key, later, expr`attribute_exists(#due)`)
+      .catch(ignoreRefusal)
+      .catch((failure: unknown) => {
+        deps.log.warn(
+          'a counter whose check failed could not be postponed; it stays due and is checked again',
+          failure,
+          { item: shownKey(key) },
+        )
+      })
     throw error
   }
 }

@@ -68,6 +68,26 @@ describe('a failure that a later run repairs leaves a line', () => {
     expect(world.charges()).toHaveLength(charged + 1)
   })
 
+  test('of a look at a counter that another run has done meanwhile: there is nothing to postpone, and no line says so', async () => {
+    const { world, lines, through } = await bundleWith(5)
+    const charged = world.charges().length
+    let isFirst = true
+    const transact: Table['transact'] = async () => {
+      if (isFirst) {
+        isFirst = false
+        await world.job('checkQuotas')
+        await world.job('checkQuotas')
+        expect(world.items().find(({ sk }) => sk === '#QUOTA')).not.toHaveProperty('due')
+      }
+      throw outage()
+    }
+    await world.renewAtOnce(through({}, { transact }))
+    expect(world.charges()).toHaveLength(charged + 1)
+    expect(lines.map(({ what }) => what)).toEqual([
+      'a counter was not checked at once; check-quotas checks it again',
+    ])
+  })
+
   test('of an alert: tell-alerts tells it', async () => {
     const { world, lines, through } = await bundleWith(500)
     await world.setRenewal(false)
