@@ -111,6 +111,21 @@ describe('what a consume leaves for later when the table fails', () => {
   })
 })
 
+test('a renewal that could not be started is stored for the job, and a line says so', async () => {
+  const { world, key, ports, lines } = await open(20, 100)
+  const failing = { ...ports, renewals: { start: () => Promise.reject(outage()) } }
+  await consumeUnits(ports, key, { units: 15 })
+  expect(await refused(consumeUnits(failing, key, { units: 10 }))).toMatchObject({ code: 'quota_exhausted' })
+  expect(lines).toMatchObject([
+    {
+      level: 'warn',
+      what: 'a renewal was not started at once; check-quotas starts it',
+      accountId: world.accountId,
+    },
+  ])
+  expect(await world.counter()).toMatchObject({ due: expect.anything(), dueAtMs: expect.any(Number) })
+})
+
 describe('a batch for many customers', () => {
   const times = { units: 1 }
 
