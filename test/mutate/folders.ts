@@ -12,9 +12,13 @@ export const TESTS: Record<string, string[]> = {
   ],
   'core/purchases': [
     'test/core/{catalogue,day-of-month,decide,owed-units,rate-limit,reactivate,renewal-limits}.test.ts',
+    'test/machine/repaired-failures.test.ts',
     'test/machine/purchases-machine.deep.test.ts',
   ],
-  'core/cards': ['test/machine/{cards-order,cards-random,purchases-machine}.deep.test.ts'],
+  'core/cards': [
+    'test/machine/repaired-failures.test.ts',
+    'test/machine/{cards-order,cards-random,purchases-machine}.deep.test.ts',
+  ],
   'core/keys': [
     'test/core/{key-limits,key-settings,key-text,keys}.test.ts',
     'test/v1/{activate,change-key,create-key,delete-key,key-login,list-keys,rotate-key}.test.ts',
@@ -24,7 +28,7 @@ export const TESTS: Record<string, string[]> = {
     'test/ops/{add-admin-key,list-admin-keys,revoke-admin-key}.deep.test.ts',
   ],
   'core/credentials': [
-    'test/core/{holder,mail-flood,password-hash,typed-codes}.test.ts',
+    'test/core/{holder,mail-flood,password-hash,password-tries,stranger-tries,typed-codes}.test.ts',
     'test/v1/{activate,change-password,confirm-session,login,logout,refresh,register,resend}.test.ts',
     'test/v1/{enrol,verify,remove}-two-factor.test.ts',
     'test/v1/{request-password-reset,reset-password,end-session,list-sessions,key-login}.test.ts',
@@ -38,7 +42,7 @@ export const TESTS: Record<string, string[]> = {
   'functions/http': [
     'test/http/*.test.ts',
     'test/conformance/{amounts,behind-cloudfront,empty-fields,openapi,session-cookies}.test.ts',
-    'test/conformance/{source-address,source-name,validate}.test.ts',
+    'test/conformance/{parsing,source-address,source-name,validate}.test.ts',
     'test/v1/{consume,get-config,get-user,list-ledger,login,refresh,change-password}.test.ts',
     'test/ops/{add-operator,whoami}.test.ts',
     'test/jobs/{renew,sweep}.test.ts',
