@@ -72,12 +72,6 @@ async function run(folder: string): Promise<void> {
   } as never).runMutationTest()
 }
 
-console.log(`seed ${seed}, share ${share}`)
-for (const folder of folders) {
-  console.log(`\n${folder}`)
-  await run(folder)
-}
-
 const textOf = (file: string) => readFileSync(join(root, file), 'utf8')
 const described = ({ file, mutant }: Found) => ({
   file,
@@ -91,40 +85,43 @@ const acceptedOf = (each: Found) => {
   )
 }
 
-const byTypes = refusedByTypes(
-  root,
-  found.filter(({ status }) => status === 'survived'),
-)
-
-console.log(
-  '\n| folder | mutants | run | killed | timed out | by types | accepted | survived | score |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |',
-)
-for (const folder of folders) {
+/** Prints the survivors of a folder. @returns its row of the table. */
+function report(folder: string): string {
   const own = found.filter(({ file }) => file.startsWith(`${folder}/`))
-  const count = (status: Found['status']) => own.filter((each) => each.status === status).length
-  const refused = own.filter((each) => byTypes.has(each)).length
-  const accepted = own.filter(
-    (each) => each.status === 'survived' && !byTypes.has(each) && acceptedOf(each),
-  ).length
-  const survived = count('survived') - accepted - refused
+  const those = (status: Found['status']) => own.filter((each) => each.status === status)
+  const byTypes = refusedByTypes(root, those('survived'))
+  const left = those('survived').filter((each) => !byTypes.has(each))
+  const accepted = left.filter(acceptedOf)
+  for (const each of left) {
+    const { file, original, replacement } = described(each)
+    const { line, column } = each.mutant.location.start
+    const known = acceptedOf(each)
+    const title = known ? `accepted, ${known.reason}:` : each.isUnreached ? 'unreached' : 'survived'
+    console.log(`${title} ${file}:${line + 1}:${column + 1} ${each.mutant.mutatorName}`)
+    console.log(`  - ${original}\n  + ${replacement}`)
+  }
   const all = allMutants.filter(({ file, isStatic }) => !isStatic && file.startsWith(`${folder}/`)).length
-  const killed = count('killed')
-  const timedOut = count('timed out')
-  console.log(
-    `| \`${folder}\` | ${all} | ${own.length} | ${killed} | ${timedOut} | ${refused} | ${accepted} | ${survived} | ${score(killed + timedOut + refused, survived)} |`,
-  )
+  const [killed, timedOut] = [those('killed').length, those('timed out').length]
+  const survived = left.length - accepted.length
+  const run = own.length - those('undecided').length
+  const noticed = score(killed + timedOut + byTypes.size, survived)
+  const numbers = [all, run, killed, timedOut, byTypes.size, accepted.length, survived, noticed]
+  return `| ${[`\`${folder}\``, ...numbers].join(' | ')} |`
 }
-const statics = allMutants.filter(({ isStatic }) => isStatic).length
-console.log(
-  `\n${Math.round((performance.now() - startedMs) / 1000)} s; ${statics} mutants of loading are left out\n`,
-)
 
-for (const each of found.filter((each) => each.status === 'survived' && !byTypes.has(each))) {
-  const { file, original, replacement } = described(each)
-  const { line, column } = each.mutant.location.start
-  const known = acceptedOf(each)
-  console.log(
-    `${known ? 'accepted' : each.isUnreached ? 'unreached' : 'survived'} ${file}:${line + 1}:${column + 1} ${each.mutant.mutatorName}\n  - ${original}\n  + ${replacement}`,
-  )
-  if (known) console.log(`  ${known.reason}`)
+console.log(`seed ${seed}, share ${share}`)
+const rows: string[] = []
+for (const folder of folders) {
+  console.log(`\n${folder}`)
+  await run(folder)
+  rows.push(report(folder))
 }
+const HEAD = ['folder', 'mutants', 'run', 'killed', 'timed out', 'by types', 'accepted', 'survived', 'score']
+console.log(`\n| ${HEAD.join(' | ')} |\n|${' --- |'.repeat(HEAD.length)}`)
+for (const row of rows) console.log(row)
+const seconds = Math.round((performance.now() - startedMs) / 1000)
+console.log(
+  `\nIn ${seconds} s, without ${allMutants.filter(({ isStatic }) => isStatic).length} mutants of loading.`,
+)
+const undecided = found.filter(({ status }) => status === 'undecided').length
+if (undecided > 0) console.log(`${undecided} mutants are undecided: their tests failed without a mutant too.`)

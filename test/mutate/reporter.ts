@@ -8,7 +8,7 @@ import { settingsOf } from './settings.ts'
 export interface Found {
   file: string
   mutant: Mutant
-  status: 'killed' | 'timed out' | 'survived'
+  status: 'killed' | 'timed out' | 'survived' | 'undecided'
   /** The survivor is in code that no test reaches. */
   isUnreached: boolean
 }
@@ -20,7 +20,8 @@ export const allMutants: { file: string; isStatic: boolean }[] = []
 const STATUS: Record<string, Found['status'] | undefined> = {
   Killed: 'killed',
   Timeout: 'timed out',
-  RuntimeError: 'killed',
+  // Its tests fail without the mutant too, so they say nothing.
+  RuntimeError: 'undecided',
   Survived: 'survived',
   NoCoverage: 'survived',
 }

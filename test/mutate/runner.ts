@@ -23,7 +23,7 @@ import { type Settings, settingsOf } from './settings.ts'
 
 /** What a test file reaches. Mutants are Stryker's numbers. */
 interface Reach {
-  /** Of the file's text, and of everything but tests. */
+  /** Of the test's text and of the folder's sources. */
   digest: string
   loaded: Record<string, number>
   tests: { id: string; ms: number; mutants: number[] }[]
@@ -98,7 +98,7 @@ class KeepingRunner implements TestRunner {
     const known: Record<string, Reach> = existsSync(cacheFile)
       ? JSON.parse(readFileSync(cacheFile, 'utf8'))
       : {}
-    const sources = this.#digestOfAllButTests()
+    const sources = this.#digestOfFolder()
     const asked = TESTS[this.#settings.folder] ?? []
     const files = (await this.#vitest!.globTestSpecifications())
       .map(({ moduleId }) => moduleId)
@@ -173,8 +173,11 @@ class KeepingRunner implements TestRunner {
     }
     const known = this.#verdicts.get(key)
     if (known && known.digest === digest(known.result)) return known.result
-    const result = await judge()
-    appendFileSync(this.#verdictsFile, `${JSON.stringify({ key, digest: digest(result), result })}\n`)
+    const result = await judge().catch(
+      (error: unknown): MutantRunResult => ({ status: MutantRunStatus.Error, errorMessage: String(error) }),
+    )
+    if (result.status !== MutantRunStatus.Error)
+      appendFileSync(this.#verdictsFile, `${JSON.stringify({ key, digest: digest(result), result })}\n`)
     return result
   }
 
@@ -200,22 +203,27 @@ class KeepingRunner implements TestRunner {
     return { status: MutantRunStatus.Survived, nrOfTests }
   }
 
-  /** The failure that the mutant causes in these tests; undefined if it causes none. */
+  /**
+   * The failure that the mutant causes in these tests; undefined if it causes none.
+   * @throws Error if the tests fail without the mutant too, as where the machine is too busy
+   */
   async #failure(name: string, ids: string[], id: string, hitLimit: number | undefined) {
     const file = join(this.#root, name)
-    const { outcome } = await this.#run(file, { id, ...(hitLimit === undefined ? {} : { hitLimit }) }, ids)
-    if (outcome.failed.length === 0) return undefined
-    if (outcome.hasHung) {
-      await endKeptProcess()
-      return outcome
-    }
-    const control = await this.#run(file, { id: '' }, outcome.failed)
-    if (control.outcome.failed.length === 0) return outcome
+    const tryMutant = () => this.#run(file, { id, ...(hitLimit === undefined ? {} : { hitLimit }) }, ids)
+    const tryWithout = ({ outcome }: { outcome: Outcome }) => this.#run(file, { id: '' }, outcome.failed)
+    const first = await tryMutant()
+    if (first.outcome.failed.length === 0) return undefined
+    if (first.outcome.hasHung) await endKeptProcess()
+    const control = await tryWithout(first)
+    if (control.outcome.failed.length === 0) return first.outcome
     // The mutant, or one before it, has left something behind.
     await endKeptProcess()
-    const again = await this.#run(file, { id, ...(hitLimit === undefined ? {} : { hitLimit }) }, ids)
+    const again = await tryMutant()
     await endKeptProcess()
-    return again.outcome.failed.length > 0 ? again.outcome : undefined
+    if (again.outcome.failed.length === 0) return undefined
+    const last = await tryWithout(again)
+    if (last.outcome.failed.length === 0) return again.outcome
+    throw new Error(`${name} fails without the mutant: ${last.outcome.message}`)
   }
 
   async #run(file: string, mutant: { id: string | undefined; hitLimit?: number }, testIds?: string[]) {
@@ -262,14 +270,12 @@ class KeepingRunner implements TestRunner {
     return { module, outcome }
   }
 
-  #digestOfAllButTests(): string {
-    const texts = ['core', 'functions', 'test'].flatMap((folder) =>
-      readdirSync(join(this.#root, folder), { recursive: true, encoding: 'utf8' })
-        .filter((file) => /\.(ts|json)$/.test(file) && !/\.test\.ts$|^mutate\//.test(file))
-        .sort()
-        .map((file) => file + readFileSync(join(this.#root, folder, file), 'utf8')),
+  /** Stryker numbers the mutants anew whenever a file of the folder changes. */
+  #digestOfFolder(): string {
+    const folder = join(this.#root, this.#settings.folder)
+    return digestOf(
+      ...readdirSync(folder).flatMap((file) => [file, readFileSync(join(folder, file), 'utf8')]),
     )
-    return digestOf(...texts)
   }
 }
 
