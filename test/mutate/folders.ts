@@ -16,6 +16,7 @@ export const TESTS: Record<string, string[]> = {
     'test/machine/purchases-machine.deep.test.ts',
   ],
   'core/cards': [
+    'test/core/card-tries.test.ts',
     'test/machine/repaired-failures.test.ts',
     'test/machine/{cards-order,cards-random,purchases-machine}.deep.test.ts',
   ],
