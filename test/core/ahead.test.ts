@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { consumeBatch } from '../../core/quota/batch.ts'
 import { openQuotaWorld, type QuotaWorld } from '../machine/quota-world.ts'
+import { metered } from '../support/metered-table.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -52,5 +53,39 @@ describe('ids whose time is ahead of the clock, which are archived one by one', 
     expect(await used(world)).toBe(before)
     expect(await world.spend(1, world.timed())).toBe(200)
     expect(await used(world)).toBe(before + 1)
+  })
+
+  test.each([[1], [3]])(
+    'cost nothing once the clock has passed all %i of them: new ids are not looked up any more',
+    async (count) => {
+      const { world } = await archivedAhead(count)
+      const { table, units } = metered(world.table)
+      const through = { ...world.ports, table }
+      const spend = async () => {
+        world.advance(1)
+        Object.assign(units, { writes: 0, reads: 0 })
+        expect(await world.spend(1, world.timed(), { through })).toBe(200)
+        return units.reads
+      }
+      world.advance(2 * HOUR_MS)
+      for (let n = 0; n < 100; n++) await spend()
+      const reads = []
+      for (let n = 0; n < 5; n++) reads.push(await spend())
+      expect(reads).toEqual([0, 0, 0, 0, 0])
+      expect(await world.counter()).not.toHaveProperty('e')
+    },
+  )
+
+  test('and that are still ahead are looked up, when the clock has passed others', async () => {
+    const { world, ids } = await archivedAhead(1)
+    const far = world.timed(5 * HOUR_MS)
+    await world.spend(1, far)
+    await world.fill(100)
+    world.advance(2 * HOUR_MS)
+    await world.fill(100)
+    const before = Number(await used(world))
+    world.advance(3 * HOUR_MS)
+    for (const id of [...ids, far]) expect(await world.spend(1, id)).toBe(200)
+    expect(await used(world)).toBe(before)
   })
 })
