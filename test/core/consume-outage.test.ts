@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { DomainError } from '../../core/errors.ts'
 import type { Ports } from '../../core/ports.ts'
+import { consumeBatch } from '../../core/quota/batch.ts'
 import { consumeForCustomers } from '../../core/quota/batch-customers.ts'
 import { consumeUnits } from '../../core/quota/consume.ts'
 import { parseCounter } from '../../core/quota/counter.ts'
@@ -124,6 +125,19 @@ test('a renewal that could not be started is stored for the job, and a line says
     },
   ])
   expect(await world.counter()).toMatchObject({ due: expect.anything(), dueAtMs: expect.any(Number) })
+})
+
+test('a consume and a batch that lose every race are answered 503, and spend nothing', async () => {
+  const { world, key, through } = await open(1000)
+  const losing = through({
+    update: async () => {
+      throw new ConditionFailed(new Map([[0, await world.counter()]]))
+    },
+  })
+  const lost = { code: 'temporarily_unavailable' }
+  expect(await refused(consumeUnits(losing, key, { units: 1 }))).toMatchObject(lost)
+  expect(await refused(consumeBatch(losing, key, [{ units: 1 }, { units: 2 }]))).toMatchObject(lost)
+  expect(await world.counter()).toMatchObject({ u: 0 })
 })
 
 describe('a batch for many customers', () => {

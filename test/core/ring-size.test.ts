@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { keyStamp } from '../../core/keys/settings.ts'
+import { parseCounter } from '../../core/quota/counter.ts'
 import {
   keyArrivalAttribute,
   keyHashAttribute,
@@ -9,6 +10,7 @@ import {
 } from '../../core/quota/quota.ts'
 import { OPEN_IN_COUNTER, reservationEntry } from '../../core/quota/reservation.ts'
 import { RING_LIMIT, RING_MOST, ringMost, ringSizes } from '../../core/quota/ring-size.ts'
+import { openQuotaWorld } from '../machine/quota-world.ts'
 import { sizeOf } from '../support/quota.ts'
 
 const ACCOUNT = 'a'.repeat(24)
@@ -73,4 +75,19 @@ test('an ordinary account has the longest ring', () => {
     c0: BILLION,
   }
   expect(ringSizes(ringMost(counter))).toEqual({ most: RING_MOST, step: 12, limit: RING_LIMIT, kept: 6 })
+})
+
+test('whoever fills the ring evicts: after each answer there is room, by single spends and by batches', async () => {
+  const world = await openQuotaWorld({ left: 10_000 })
+  const size = async () => parseCounter(await world.counter()).ring.size
+  for (let n = 0; n < 80; n++) {
+    await world.fill(1)
+    expect(await size()).toBeLessThan(RING_LIMIT)
+  }
+  for (let n = 0; n < 80; n++) {
+    world.advance(5)
+    const ids = [world.timed(), world.timed()]
+    expect(await world.batch(ids.map((requestId) => ({ units: 1, requestId })))).toEqual([200, 200])
+    expect(await size()).toBeLessThan(RING_LIMIT)
+  }
 })
