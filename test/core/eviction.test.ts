@@ -1,0 +1,122 @@
+import { describe, expect, test } from 'vitest'
+import { AHEAD_MS } from '../../core/quota/archive.ts'
+import { entriesToEvict, groupBySpan, LATE_TOGETHER } from '../../core/quota/evict.ts'
+import type { Entry } from '../../core/quota/request-id.ts'
+
+const NOW = 10_000_000
+/** The archive has ids up to this time. */
+const ARCHIVED = NOW - 60_000
+
+const timed = (time: number) => ({ kind: 'timed', time }) as Entry
+const batch = (time: number) => ({ kind: 'batch', time }) as Entry
+const untimed = { kind: 'untimed' } as unknown as Entry
+
+/** The times of what leaves a ring that keeps `kept` entries. */
+function leaving(ring: Entry[], kept: number, newestArchived = ARCHIVED) {
+  const { inOrder, behind, alone, batches } = entriesToEvict(ring, { newestArchived }, NOW, kept)
+  const times = (entries: readonly Entry[]) =>
+    entries.map((each) => ('time' in each ? each.time - NOW : each.kind))
+  return { inOrder: times(inOrder), behind: times(behind), alone: times(alone), batches: times(batches) }
+}
+
+const inOrder = (...agoMs: number[]) => agoMs.map((ms) => timed(NOW - ms))
+
+describe('what leaves a full ring', () => {
+  test('are the oldest of those in order, however the set has them, until the newest are left', () => {
+    expect(leaving(inOrder(1, 5, 3, 4, 2), 2)).toEqual({
+      inOrder: [-5, -4, -3],
+      behind: [],
+      alone: [],
+      batches: [],
+    })
+    expect(leaving(inOrder(1, 2), 2).inOrder).toEqual([])
+  })
+
+  test('are with an entry all others of its millisecond', () => {
+    expect(leaving(inOrder(5, 4, 4, 4, 1), 3).inOrder).toEqual([-5, -4, -4, -4])
+  })
+
+  test('are the oldest batches before any other entry, however the set has them', () => {
+    const ring = [batch(NOW - 1), batch(NOW - 9), batch(NOW - 5), ...inOrder(100, 50)]
+    expect(leaving(ring, 3)).toMatchObject({ batches: [-9, -5], inOrder: [] })
+    expect(leaving(ring, 1)).toMatchObject({ batches: [-9, -5, -1], inOrder: [-100] })
+    expect(leaving(ring, 5)).toMatchObject({ batches: [], inOrder: [] })
+    expect(leaving(ring, 9)).toMatchObject({ batches: [], inOrder: [] })
+  })
+
+  test('are those alone that have no time, are older than the archive, or a minute ahead of the clock', () => {
+    const old = timed(ARCHIVED - 500_000)
+    const ahead = timed(NOW + AHEAD_MS + 1)
+    expect(leaving([untimed, old, ahead, ...inOrder(2, 1)], 2)).toEqual({
+      inOrder: [],
+      behind: [],
+      alone: ['untimed', ARCHIVED - 500_000 - NOW, AHEAD_MS + 1],
+      batches: [],
+    })
+    // A minute ahead to the millisecond is still in order.
+    expect(leaving([timed(NOW + AHEAD_MS), ...inOrder(2)], 0).inOrder).toEqual([-2, AHEAD_MS])
+  })
+
+  test('are those behind together with the others, if they are no further behind than these go beyond', () => {
+    const ring = [
+      timed(ARCHIVED),
+      timed(ARCHIVED - 29_000),
+      timed(ARCHIVED - 30_000),
+      ...inOrder(40_000, 30_000, 1),
+    ]
+    expect(leaving(ring, 1)).toEqual({
+      inOrder: [-40_000, -30_000],
+      behind: [ARCHIVED - NOW, ARCHIVED - 29_000 - NOW],
+      alone: [ARCHIVED - 30_000 - NOW],
+      batches: [],
+    })
+  })
+
+  test('are those behind whose time was just now, whatever the archive has', () => {
+    const ring = [timed(NOW - 999), timed(NOW - 1000)]
+    expect(leaving(ring, 5, NOW)).toMatchObject({ behind: [-999], alone: [-1000] })
+  })
+
+  test('are no late ones while they are few and enough others leave: they wait for more', () => {
+    const many = inOrder(...Array.from({ length: LATE_TOGETHER + 1 }, (_, n) => LATE_TOGETHER + 1 - n))
+    const late = timed(ARCHIVED - 500_000)
+    const few = (count: number) => Array.from({ length: count }, () => late)
+    expect(leaving([...few(LATE_TOGETHER - 1), ...many], 1)).toMatchObject({ behind: [], alone: [] })
+    expect(leaving([...few(LATE_TOGETHER - 1), ...many], 1).inOrder).toHaveLength(LATE_TOGETHER)
+    expect(leaving([...few(LATE_TOGETHER), ...many], 1).alone).toHaveLength(LATE_TOGETHER)
+    // With fewer others they leave, and so does one that is ahead of the clock.
+    expect(leaving([late, ...many], 2).alone).toHaveLength(1)
+    expect(leaving([timed(NOW + 2 * AHEAD_MS), ...many], 1).alone).toHaveLength(1)
+    // Batches count among the others.
+    const batches = Array.from({ length: LATE_TOGETHER }, (_, n) => batch(NOW - 100 - n))
+    expect(leaving([late, ...batches], 0)).toMatchObject({ alone: [] })
+  })
+})
+
+describe('archive items', () => {
+  const groups = (...times: number[]) =>
+    groupBySpan(times.map((time) => ({ kind: 'timed', time }) as never)).map(({ ids }) =>
+      ids.map(({ time }) => time),
+    )
+
+  test('hold all entries, each once, newest first, and none without entries', () => {
+    expect(groups()).toEqual([])
+    expect(groups(5)).toEqual([[5]])
+    const times = [0, 10, 20, 1_000_000, 1_000_001, 90_000_000_000, 90_000_000_001]
+    expect(
+      groups(...times)
+        .flat()
+        .toSorted((a, b) => a - b),
+    ).toEqual(times)
+    expect(groups(...times)[0]).toContain(90_000_000_001)
+  })
+
+  test('have the shortest span that covers at least half of what is left', () => {
+    const even = Array.from({ length: 20 }, (_, n) => n * 10)
+    const [first] = groupBySpan(even.map((time) => ({ kind: 'timed', time }) as never))
+    expect(first?.ids.length).toBeGreaterThanOrEqual(10)
+    const close = groupBySpan([0, 1, 2].map((time) => ({ kind: 'timed', time }) as never))
+    expect(close).toHaveLength(1)
+    expect(close[0]?.span).toBe(0)
+  })
+})
