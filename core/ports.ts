@@ -128,7 +128,11 @@ export interface Tokens {
   sessionId: string
 }
 
-/** The password vault and token issuer. It knows accounts by their ids only, without names or addresses. */
+/**
+ * The password vault and token issuer. It knows accounts by their ids only, without names or addresses. Whether a session
+ * lives is decided by the account's own list, which is read with every request: so the vault is not told when all
+ * sessions of an account end.
+ */
 export interface Identity {
   /**
    * Creates the user if there is none and sets the user's password. Idempotent.
@@ -155,8 +159,6 @@ export interface Identity {
   setPassword(accountId: string, password: string): Promise<void>
   /** Revokes one refresh token and every token that comes from it. An unknown token is not an error. */
   revoke(refreshToken: string): Promise<void>
-  /** Revokes every refresh token of the account. An absent user is not an error. */
-  endSessions(accountId: string): Promise<void>
   /** Removes the user. An absent user is not an error. */
   remove(accountId: string): Promise<void>
 }

@@ -5,7 +5,6 @@ import {
   AdminInitiateAuthCommand,
   AdminRespondToAuthChallengeCommand,
   AdminSetUserPasswordCommand,
-  AdminUserGlobalSignOutCommand,
   type AuthenticationResultType,
   CognitoIdentityProviderClient,
   GetTokensFromRefreshTokenCommand,
@@ -66,13 +65,6 @@ export function cognitoIdentity(config: CognitoConfig): Identity {
       await askCognito(
         client.send(new RevokeTokenCommand({ Token: refreshToken, ClientId, ClientSecret })),
         undefinedFor(...refusedToken, 'UnauthorizedException', 'UnsupportedTokenTypeException'),
-      )
-    },
-
-    async endSessions(accountId) {
-      await askCognito(
-        client.send(new AdminUserGlobalSignOutCommand(user(accountId))),
-        undefinedFor('UserNotFoundException'),
       )
     },
 

@@ -113,7 +113,6 @@ export const needs = {
       signIn: toPool('AdminInitiateAuth'),
       signInVerified: toPool('AdminInitiateAuth', 'AdminRespondToAuthChallenge'),
       setPassword: toPool('AdminSetUserPassword'),
-      endSessions: toPool('AdminUserGlobalSignOut'),
       remove: toPool('AdminDeleteUser'),
     },
     callsOut: true,

@@ -6,7 +6,6 @@ import {
   AdminInitiateAuthCommand,
   AdminRespondToAuthChallengeCommand,
   AdminSetUserPasswordCommand,
-  AdminUserGlobalSignOutCommand,
   type CognitoIdentityProviderClient,
   GetTokensFromRefreshTokenCommand,
   InitiateAuthCommand,
@@ -345,18 +344,6 @@ export function identityContract(name: string, setup: () => Promise<IdentityUnde
         expect(await identity.refresh(tokens.refreshToken)).toBeDefined()
       })
 
-      test('endSessions ends all sessions of that account only, and no later session', async () => {
-        const accountId = await enrolled()
-        const [a, b] = [await signedIn(identity, accountId), await signedIn(identity, accountId)]
-        const other = await signedIn(identity, await enrolled())
-        await identity.endSessions(accountId)
-        expect(await identity.refresh(a.refreshToken)).toBeUndefined()
-        expect(await identity.refresh(b.refreshToken)).toBeUndefined()
-        expect(await identity.refresh(other.refreshToken)).toBeDefined()
-        const later = await signedIn(identity, accountId)
-        expect(await identity.refresh(later.refreshToken)).toBeDefined()
-      })
-
       test('remove deletes the account and its sessions permanently', async () => {
         const accountId = await enrolled()
         const { refreshToken } = await signedIn(identity, accountId)
@@ -367,10 +354,8 @@ export function identityContract(name: string, setup: () => Promise<IdentityUnde
         expect(await identity.refresh(refreshToken)).toBeUndefined()
       })
 
-      test('endSessions and remove of an absent account are not errors', async () => {
-        const accountId = newId()
-        await expect(identity.endSessions(accountId)).resolves.toBeUndefined()
-        await expect(identity.remove(accountId)).resolves.toBeUndefined()
+      test('remove of an absent account is not an error', async () => {
+        await expect(identity.remove(newId())).resolves.toBeUndefined()
       })
     })
 
@@ -416,7 +401,6 @@ export function identityContract(name: string, setup: () => Promise<IdentityUnde
           wrong.enroll(accountId, goodPassword),
           wrong.signIn(accountId, goodPassword),
           wrong.setPassword(accountId, goodPassword),
-          wrong.endSessions(accountId),
           wrong.remove(accountId),
         ]) {
           await expect(call).rejects.toMatchObject({ name: 'ResourceNotFoundException' })
@@ -488,7 +472,6 @@ export function identityContract(name: string, setup: () => Promise<IdentityUnde
         const user = { UserPoolId: pool.userPoolId, Username: newId() }
         for (const call of [
           pool.client.send(new AdminSetUserPasswordCommand({ ...user, Password: goodPassword })),
-          pool.client.send(new AdminUserGlobalSignOutCommand(user)),
           pool.client.send(new AdminDisableUserCommand(user)),
           pool.client.send(new AdminEnableUserCommand(user)),
         ]) {

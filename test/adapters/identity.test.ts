@@ -409,7 +409,7 @@ describe('the double’s state', () => {
     expect(await (await killed()).identity.signIn(accountId, goodPassword)).toBeUndefined()
     const { refreshToken } = await signedIn(identity, accountId, newPassword)
     expect(await (await killed()).identity.refresh(refreshToken)).toBeDefined()
-    await identity.endSessions(accountId)
+    await identity.revoke(refreshToken)
     expect(await (await killed()).identity.refresh(refreshToken)).toBeUndefined()
     await client.send(new AdminDisableUserCommand(user))
     expect(await (await killed()).identity.signIn(accountId, newPassword)).toBeUndefined()
@@ -542,7 +542,7 @@ describe('the adapter’s own client', () => {
       return [500, '{"__type":"InternalErrorException"}']
     })
     stubEnvironment(url)
-    await expect(cognitoIdentity(noPool).endSessions('a')).rejects.toEqual(
+    await expect(cognitoIdentity(noPool).remove('a')).rejects.toEqual(
       domainError('temporarily_unavailable'),
     )
     expect(requests).toBe(2)
@@ -556,7 +556,6 @@ describe('an answer that leaves the outcome open is temporarily_unavailable for 
     ['refresh', (identity) => identity.refresh('a')],
     ['setPassword', (identity) => identity.setPassword('a', goodPassword)],
     ['revoke', (identity) => identity.revoke('a')],
-    ['endSessions', (identity) => identity.endSessions('a')],
     ['remove', (identity) => identity.remove('a')],
   ]
   const answers: [string, number, string][] = [

@@ -70,8 +70,8 @@ test.each([
   ],
   [
     'a call of the vault',
-    'export const handler = (deps) => end(deps)\nconst end = ({ identity }) => identity.endSessions("1")',
-    'identity.endSessions',
+    'export const handler = (deps) => end(deps)\nconst end = ({ identity }) => identity.remove("1")',
+    'identity.remove',
     '',
     '',
   ],

@@ -6,7 +6,7 @@
  *
  * Known differences from the real service
  * - Operations: only those in `operations` below. Everything else is an UnknownOperationException, so no
- *   access token can be used against the double (GetUser, ChangePassword, GlobalSignOut …), and a
+ *   access token can be used against the double (GetUser, ChangePassword …), and a
  *   NEW_PASSWORD_REQUIRED challenge cannot be answered.
  * - Stricter: parameters that an operation has but Bursar does not send are refused (SerializationException;
  *   the real service ignores unknown ones); AdminCreateUser insists on MessageAction SUPPRESS; refresh by
@@ -562,16 +562,6 @@ export async function startCognito(options: CognitoOptions): Promise<CognitoDoub
         else if (text(input.Token).split('.').length === 3) {
           refuse('UnsupportedTokenTypeException', 'Unsupported token type')
         } else refuse('InvalidParameterException', 'Invalid token')
-        state.save()
-        return {}
-      },
-    },
-    AdminUserGlobalSignOut: {
-      signed: true,
-      members: userMembers,
-      run(input) {
-        const { sub } = requireUser(input)
-        for (const session of Object.values(pool.sessions)) if (session.sub === sub) session.revoked = true
         state.save()
         return {}
       },
