@@ -180,7 +180,7 @@ function createStores({ data, settings, prefix }: Base) {
     )
   const tableKey = key('TableKey', 'the table')
   const { attributes, primary, indexes, ttlAttribute } = data.tableDefinition
-  const table = new aws.dynamodb.Table(
+  const made = new aws.dynamodb.Table(
     'Table',
     {
       name: prefix,
@@ -199,8 +199,14 @@ function createStores({ data, settings, prefix }: Base) {
     },
     kept(settings),
   )
+  // A table that was restored from a backup is used as it is, and the one that was made stays: in production nothing may
+  // delete it, and it shows what was lost. An import would fail as long as one property of the restored table differs.
+  const { name, arn } =
+    settings.restoredTable === undefined
+      ? made
+      : aws.dynamodb.getTableOutput({ name: settings.restoredTable })
   return {
-    table,
+    table: { name, arn },
     tableKey,
     secretsKey: key('SecretsKey', 'seeds of second factors'),
     // Whoever may read functions but not use this key does not see their settings.
@@ -360,6 +366,9 @@ function createFunction(deployment: Deployment, deployed: Deployed): Lambda {
           setting,
           setting === 'KEYRING' ? keyringOf(deployment, deployed) : values[setting],
         ]),
+      ...(settings.sessionsSince && data.admitsSessions(deployed)
+        ? [['SESSIONS_SINCE', settings.sessionsSince]]
+        : []),
       ...(values.EDGE_SECRET && data.seesCallers(deployed) ? [['EDGE_SECRET', values.EDGE_SECRET]] : []),
       ...(values.TURNSTILE_SITE_KEY && data.asksForAnswers(deployed)
         ? CHALLENGE.map((name) => [name, values[name]])
@@ -719,7 +728,7 @@ function createWork(
 
 interface Watched {
   api: sst.aws.ApiGatewayV2
-  table: aws.dynamodb.Table
+  table: ReturnType<typeof createStores>['table']
   deadLetters: aws.sqs.Queue
   pool: ReturnType<typeof createUserPool>
 }

@@ -40,6 +40,8 @@ export interface Ports {
 export type Deps<N extends keyof Ports = 'clock'> = Pick<Ports, N | 'clock' | 'ids' | 'log'> & {
   /** Who asks; undefined for work of our own. */
   origin?: Origin | undefined
+  /** Sessions that began before this time are over, epoch ms (`core/credentials/session-life.ts`). */
+  sessionsSinceMs?: number | undefined
 }
 
 /** The ports of everything that charges, holds or gives back money. */

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
 import { parseCustomer, type StoredCustomer } from '../cards/stored-customer.ts'
-import { SESSION_MS } from '../credentials/session-life.ts'
+import { isSinceRestore, liveSession, SESSION_MS } from '../credentials/session-life.ts'
 import { DomainError } from '../errors.ts'
 import { termsSchema } from '../plans/terms.ts'
 import type { Deps } from '../ports.ts'
@@ -95,7 +95,10 @@ export const profileSchema = z.object({
    * changed (`credentials/key-sign-in.ts`).
    */
   keySessions: z.optional(
-    z.record(z.string(), z.object({ slot: z.number(), stamp: z.string(), untilMs: z.number() })),
+    z.record(
+      z.string(),
+      z.object({ slot: z.number(), stamp: z.string(), sinceMs: z.optional(z.number()), untilMs: z.number() }),
+    ),
   ),
   /** Names of the devices that have signed in with this password, the newest first. */
   devices: z.optional(z.array(z.string())),
@@ -359,9 +362,8 @@ export interface Caller {
 /**
  * The account gate: every protected handler calls it, because the gateway may have cached an outdated answer
  * of the authorizer. One read.
- * @returns the caller, with a `refusal` `session_ended` for a session that the account no longer lists, and for one of
- *   an application key,
- *   `account_deactivated` or `account_suspended`.
+ * @returns the caller, with a `refusal` `session_ended` for a session that the account no longer lists, that began before
+ *   `deps.sessionsSinceMs`, or that an application key has begun; `account_deactivated` or `account_suspended`.
  * @throws DomainError `token_expired` for an expired token of a session that may be refreshed; `session_ended` for
  *   one of any other session, and for an account that does not exist. No expired token gets past this.
  */
@@ -370,31 +372,31 @@ export async function readCaller(deps: Deps<'table'>, claims: Claims): Promise<C
   const items = await deps.table.list(keys.account(accountId), CORE_PREFIX)
   const account = accountOfItems(items, accountId)
   if (!account || isNobodys(account)) throw new DomainError('session_ended')
-  const isLive = Object.hasOwn(account.sessions, sessionId)
+  const live = liveSession(deps, account, sessionId)
   const nowMs = deps.clock.nowMs()
   if (claims.expiresAtSec * 1000 <= nowMs) {
-    const canRefresh = isLive && nowMs < (account.sessions[sessionId]?.sinceMs ?? 0) + SESSION_MS
+    const canRefresh = live && nowMs < live.sinceMs + SESSION_MS
     throw new DomainError(canRefresh ? 'token_expired' : 'session_ended')
   }
   const inactive = inactivity(account)
-  const ofKey = !isLive && !inactive && isKeySessionLive(account, sessionId, items, nowMs)
+  const ofKey = !live && !inactive && isKeySessionLive(deps, account, sessionId, items)
   return {
     account,
     sessionId,
-    refusal: inactive ?? (isLive ? undefined : new DomainError('session_ended')),
+    refusal: inactive ?? (live ? undefined : new DomainError('session_ended')),
     ...(ofKey && { ofKey: true as const }),
   }
 }
 
 /** Whether an application key has begun the session, and still is as it was then. */
 function isKeySessionLive(
+  deps: Deps,
   { id, keySessions = {} }: Profile,
   sessionId: string,
   items: readonly Item[],
-  nowMs: number,
 ): boolean {
   const session = Object.hasOwn(keySessions, sessionId) ? keySessions[sessionId] : undefined
-  if (!session || nowMs >= session.untilMs) return false
+  if (!session || deps.clock.nowMs() >= session.untilMs || !isSinceRestore(deps, session)) return false
   const stamp = items.find(({ sk }) => sk === keys.quota(id).sk)?.[keyHashAttribute(session.slot)]
   return stamp instanceof Uint8Array && Buffer.from(stamp).toString('base64url') === session.stamp
 }

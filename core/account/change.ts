@@ -1,3 +1,4 @@
+import { liveSession } from '../credentials/session-life.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { retryRaces } from '../table/race.ts'
@@ -54,7 +55,7 @@ export function changeSession<T>(
   change: (caller: SessionCaller) => Promise<T>,
 ): Promise<T> {
   return changeAccount(deps, read, async (account) => {
-    if (!Object.hasOwn(account.sessions, sessionId)) throw new DomainError('session_ended')
+    if (!liveSession(deps, account, sessionId)) throw new DomainError('session_ended')
     return change({ account, sessionId })
   })
 }

@@ -49,7 +49,7 @@ async function listKeySession(
     .filter(([, { untilMs }]) => untilMs > nowMs)
     .sort(([, one], [, other]) => one.untilMs - other.untilMs)
   const untilMs = Math.min(nowMs + expiresInSeconds * 1000, expiresAtMs)
-  const session = { slot, stamp: stamp.toString('base64url'), untilMs }
+  const session = { slot, stamp: stamp.toString('base64url'), sinceMs: nowMs, untilMs }
   const keySessions = Object.fromEntries([...live.slice(1 - MAX_KEY_SESSIONS), [sessionId, session]])
   await deps.table.transact([
     {

@@ -6,6 +6,7 @@ import { expr } from '../table/expression.ts'
 import { retryRaces } from '../table/race.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { isPasswordOf, type ProofDeps, requireRecentSession } from './proof.ts'
+import { liveSession } from './session-life.ts'
 import { endSessionsFirst, reopenSignIn, requireNoChange, setAtVault } from './set-password.ts'
 import { type GivenFactor, type SecondFactor, withSecondFactor } from './two-factor.ts'
 
@@ -118,7 +119,7 @@ async function refusedUnlessDone(
   const now = await readAccount(deps, account.id)
   if (!now) throw new DomainError('session_ended')
   requireActive(now)
-  if (Object.hasOwn(now.sessions, sessionId)) throw new DomainError(refusal)
+  if (liveSession(deps, now, sessionId)) throw new DomainError(refusal)
   await repeatPasswordChange(deps, now, input, new DomainError('session_ended'))
 }
 

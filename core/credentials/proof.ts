@@ -9,6 +9,7 @@ import { writeAll } from '../table/write-all.ts'
 import { MINUTE_MS } from '../time.ts'
 import { countWrongPasswordOf, lockedAtVault } from './password-tries.ts'
 import { recoveryStopped } from './recovery-state.ts'
+import { liveSession } from './session-life.ts'
 import { countShown, isOwnersNetwork, readShown, settleShown } from './stranger-tries.ts'
 import { guardedBy, type SecondFactor, withFactor, withSecondFactor } from './two-factor.ts'
 
@@ -119,7 +120,7 @@ export async function markProved(
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
     const now = await readAccount(deps, account.id)
-    if (!now || !Object.hasOwn(now.sessions, sessionId)) throw new DomainError('session_ended')
+    if (!now || !liveSession(deps, now, sessionId)) throw new DomainError('session_ended')
     // A concurrent copy of this request was first.
     if (proof.isRepeat({ account: now, sessionId })) return
     throw new DomainError(factor ? proof.used : 'session_ended')

@@ -6,7 +6,7 @@ import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { attr, expr, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
-import { SESSION_MS } from './session-life.ts'
+import { isSinceRestore, SESSION_MS } from './session-life.ts'
 import { endSession } from './sessions.ts'
 
 /** A live session as its owner sees it. */
@@ -27,7 +27,7 @@ export interface ListedSession {
 export function listSessions(deps: Deps<'keyring'>, { account, sessionId }: SessionCaller): ListedSession[] {
   const nowMs = deps.clock.nowMs()
   return Object.entries(account.sessions)
-    .filter(([, { sinceMs }]) => nowMs < sinceMs + SESSION_MS)
+    .filter(([, session]) => nowMs < session.sinceMs + SESSION_MS && isSinceRestore(deps, session))
     .map(([id, { sinceMs, seenMs = sinceMs, device }]) => ({
       id: shownIds(deps, account, id)[0],
       sinceMs,

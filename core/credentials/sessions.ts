@@ -35,7 +35,7 @@ import {
   requireUnlocked,
 } from './password-tries.ts'
 import { recoveryStopped } from './recovery-state.ts'
-import { SESSION_MS } from './session-life.ts'
+import { isSinceRestore, liveSession, SESSION_MS } from './session-life.ts'
 import { isUnchanging } from './set-password.ts'
 import {
   countShown,
@@ -293,7 +293,7 @@ export async function listSession(
   const isNew = !devices.includes(device ?? UNNAMED)
   const network = networkMac(deps, account.id)
   const newNetwork = network !== undefined && !networks.includes(network) ? network : undefined
-  const stale = staleSessions(account.sessions, nowMs).map((id) => expr`#sessions.${attr(id)}`)
+  const stale = staleSessions(deps, account.sessions).map((id) => expr`#sessions.${attr(id)}`)
   const stored = {
     sinceMs: nowMs,
     provedMs: nowMs,
@@ -351,11 +351,15 @@ export async function listSession(
   }
 }
 
-/** Ids of the sessions that a new sign-in drops: the expired ones, and the oldest beyond the limit. */
-export function staleSessions(sessions: Profile['sessions'], nowMs: number): string[] {
+/** Ids of the sessions that a new sign-in drops: those that are over, and the oldest beyond the limit. */
+export function staleSessions(deps: Deps, sessions: Profile['sessions']): string[] {
+  const nowMs = deps.clock.nowMs()
   const newestFirst = Object.entries(sessions).sort(([, a], [, b]) => b.sinceMs - a.sinceMs)
   return newestFirst
-    .filter(([, { sinceMs }], index) => index >= MAX_SESSIONS - 1 || nowMs - sinceMs >= SESSION_MS)
+    .filter(
+      ([, session], index) =>
+        index >= MAX_SESSIONS - 1 || nowMs - session.sinceMs >= SESSION_MS || !isSinceRestore(deps, session),
+    )
     .map(([id]) => id)
 }
 
@@ -427,9 +431,10 @@ export async function signOut(
     refreshToken === undefined
       ? await readTokenCaller(deps, await readClaims())
       : await readRefreshToken(deps, refreshToken)
-  const isLive = Object.hasOwn(account.sessions, sessionId)
-  if (isLive) return everywhere ? endEverySession(deps, account) : endSession(deps, account, sessionId)
-  if (everywhere && Object.keys(account.sessions).length > 0) throw new DomainError('session_ended')
+  if (liveSession(deps, account, sessionId))
+    return everywhere ? endEverySession(deps, account) : endSession(deps, account, sessionId)
+  const lives = Object.values(account.sessions).some((session) => isSinceRestore(deps, session))
+  if (everywhere && lives) throw new DomainError('session_ended')
 }
 
 async function readTokenCaller(deps: Deps<'table'>, claims: Claims | undefined): Promise<SessionCaller> {

@@ -5,7 +5,7 @@ import { type AuditEntry, parseAudit } from '../audit/entry.ts'
 import { isLiveCard, type LiveCard, parseStoredCard } from '../cards/stored.ts'
 import { parseCustomer } from '../cards/stored-customer.ts'
 import { openRecovery } from '../credentials/recovery-state.ts'
-import { SESSION_MS } from '../credentials/session-life.ts'
+import { isSinceRestore, SESSION_MS } from '../credentials/session-life.ts'
 import { parseKey } from '../keys/stored-keys.ts'
 import { parseEntry } from '../ledger/entry.ts'
 import type { StatementLine } from '../ledger/statement.ts'
@@ -86,7 +86,7 @@ export async function readAccountPage(
     isLow: account.quota !== undefined && isLowQuota(account.quota.left, account.quota),
     currency: CURRENCY,
     recoveryFinishesAtMs: openRecovery(account, nowMs)?.finishesAtMs,
-    ...waysIn(account, nowMs),
+    ...waysIn(deps, account),
     keys: newest(items, 'KEY#', pageKey),
     cards: newest(items, 'CARD#', parseStoredCard)
       .filter(isLiveCard)
@@ -129,12 +129,13 @@ function newest<T>(items: readonly Item[], prefix: string, parse: (item: Item) =
 }
 
 function waysIn(
+  deps: Deps,
   { sessions, passkeys = {} }: Account,
-  nowMs: number,
 ): Pick<AccountPage, 'sessions' | 'passkeys'> {
+  const nowMs = deps.clock.nowMs()
   return {
     sessions: Object.values(sessions)
-      .filter(({ sinceMs }) => nowMs < sinceMs + SESSION_MS)
+      .filter((session) => nowMs < session.sinceMs + SESSION_MS && isSinceRestore(deps, session))
       .map(({ device, sinceMs, seenMs = sinceMs }) => ({ device, sinceMs, seenMs }))
       .sort((a, b) => b.seenMs - a.seenMs),
     passkeys: Object.values(passkeys).map(({ name, createdAtMs, lastUsedAtMs }) => ({

@@ -34,6 +34,13 @@ export interface Settings {
   logoUrl: string | undefined
   /** The site key of Turnstile, where people are asked to show that they are no program; undefined where it is off. */
   challengeKey: string | undefined
+  /**
+   * The name of a table that is there already, which the deployment uses instead of the one that it made: a table that was
+   * restored from a backup. Undefined before the first restore.
+   */
+  restoredTable: string | undefined
+  /** Sessions that began before this time are over, ISO 8601; undefined where nothing was restored. */
+  sessionsSince: string | undefined
   /** The distribution in front of pages and API; undefined where it is switched off. */
   site: SiteSettings | undefined
 }
@@ -96,6 +103,7 @@ export function settingsOf(stage: string, env: Environment): Settings {
     pageSettings: JSON.stringify(pages),
     logoUrl: pages.logoUrl,
     challengeKey: pages.challengeKey,
+    ...restored(env),
     site,
   }
 }
@@ -122,6 +130,30 @@ function budget(text: string | undefined): number | undefined {
   if (!/^[1-9]\d{0,6}$/.test(text.trim()))
     throw new Error('MONTHLY_BUDGET must be a whole number of US dollars, such as 200. Set it, or unset it.')
   return Number(text)
+}
+
+const TABLE = /^[\w.-]{3,255}$/
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?Z$/
+
+/**
+ * What a stage sets once its table was restored (README.md, "Restore"). A restored table lists sessions that have ended
+ * since its backup, so it does not go without the time before which all are over.
+ */
+function restored(env: Environment): Pick<Settings, 'restoredTable' | 'sessionsSince'> {
+  const restoredTable = env.TABLE?.trim() || undefined
+  const sessionsSince = env.SESSIONS_SINCE?.trim() || undefined
+  if (restoredTable !== undefined && !TABLE.test(restoredTable))
+    throw new Error('TABLE must be the name of a table: letters, digits, "_", "-" and ".".')
+  if (restoredTable !== undefined && sessionsSince === undefined)
+    throw new Error(
+      'TABLE is set, so set SESSIONS_SINCE to the time of the restore, such as 2026-11-21T12:00:00Z.',
+    )
+  const sinceMs = sessionsSince === undefined ? 0 : Date.parse(sessionsSince)
+  if (sessionsSince !== undefined && (!TIME.test(sessionsSince) || Number.isNaN(sinceMs)))
+    throw new Error('SESSIONS_SINCE must be a time in UTC, such as 2026-11-21T12:00:00Z.')
+  if (sinceMs > Date.now())
+    throw new Error('SESSIONS_SINCE has not come yet: until then nobody could sign in.')
+  return { restoredTable, sessionsSince }
 }
 
 /** The address in mails: the operator's own frontend, or the portal at its domain. */

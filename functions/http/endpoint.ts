@@ -18,7 +18,7 @@ import { requirePerson } from './challenge.ts'
 import type { Customer, KeyCallers } from './customers.ts'
 import { gate } from './gate.ts'
 import { keyCaller } from './key-caller.ts'
-import { edgeSecret, live } from './live.ts'
+import { edgeSecret, live, sessionsSinceMs } from './live.ts'
 import { print, requestLog } from './log.ts'
 import { type OperatorCaller, operatorCaller, type Signer } from './operator-caller.ts'
 import { problemDetails, problems, retryAfterOf, skylinkFailure } from './problems.ts'
@@ -147,7 +147,7 @@ export function endpoint<const R extends Placed>(
     .handler(async (event: Event): Promise<Result> => {
       if (event.pathParameters?.slash) return json(404, { message: 'Not Found' }, SECURITY_HEADERS)
       const told = { requestId: event.requestContext.requestId, route: routeOf(row) }
-      const gateDeps = { ...(await ports), log: requestLog.within(told) }
+      const gateDeps = { ...(await ports), sessionsSinceMs: sessionsSinceMs(), log: requestLog.within(told) }
       const address = sourceAddress(event, edgeSecret())
       const source = sourceName(gateDeps, address, gateDeps.clock.nowMs())
       callers.set(event, source)

@@ -37,6 +37,17 @@ function stripeSetting(name: StripeSetting, stage: string): string {
 /** What our distribution adds to the requests that it passes on; undefined for a stage that has none. */
 export const edgeSecret = (): string | undefined => env.EDGE_SECRET
 
+/**
+ * Before this time every session is over, epoch ms; undefined where nothing was restored.
+ * @throws Error if the setting is no time: then nobody gets in.
+ */
+export function sessionsSinceMs(): number | undefined {
+  if (!env.SESSIONS_SINCE) return undefined
+  const sinceMs = Date.parse(env.SESSIONS_SINCE)
+  if (Number.isNaN(sinceMs)) throw new Error('SESSIONS_SINCE is not a time, such as 2026-11-21T12:00:00Z.')
+  return sinceMs
+}
+
 function refuseLocalValuesWhenDeployed(): void {
   if (!env.AWS_LAMBDA_FUNCTION_NAME) return
   const local = Object.keys(env).find(

@@ -72,6 +72,7 @@ const functions = {
   'aws:index/getRegion:getRegion': () => ({ region: REGION, id: REGION }),
   'aws:index/getCallerIdentity:getCallerIdentity': () => ({ accountId: ACCOUNT }),
   'aws:index/getPartition:getPartition': () => ({ partition: 'aws' }),
+  'aws:dynamodb/getTable:getTable': ({ name }) => ({ name, arn: arnOf('dynamodb', `table/${name}`) }),
   'aws:iam/getPolicyDocument:getPolicyDocument': ({ statements }) => ({
     statements,
     json: JSON.stringify(statements),

@@ -20,7 +20,10 @@ import { hasSite, keptAssets, pageCount, siteCounts, siteRules } from './site-ru
  */
 const production = ({ stage }: Graph) => stage === 'production'
 const isProtected = (graph: Graph) => production(graph) && graph.environment.PROTECTION !== 'off'
-const tableArn = (graph: Graph) => arn('dynamodb', `table/${prefixOf(graph)}`)
+/** Whether the stage uses a table that was restored from a backup. */
+const isRestored = ({ environment }: Graph): boolean => environment.TABLE !== undefined
+const tableName = (graph: Graph): string => graph.environment.TABLE ?? prefixOf(graph)
+const tableArn = (graph: Graph) => arn('dynamodb', `table/${tableName(graph)}`)
 const deadLettersArn = (graph: Graph) => arn('sqs', `${prefixOf(graph)}-dead-letters`)
 const functionArn = (graph: Graph, name: string) => arn('lambda', `function:${prefixOf(graph)}-${name}`)
 
@@ -577,6 +580,7 @@ const environment: Rule = (graph) =>
     const own = name === 'authorizer' ? ['USER_POOL_ID', 'USER_POOL_CLIENT_ID'] : []
     // Endpoints that write count and note where requests come from; those with an application key compare it, too.
     if (row && needs.includes('table') && table !== READS && hasSite(graph)) own.push('EDGE_SECRET')
+    if (row && needs.includes('table') && isRestored(graph)) own.push('SESSIONS_SINCE')
     return [
       ...difference(
         `environment of ${name}`,

@@ -27,6 +27,8 @@ describe('settings', () => {
       pageSettings: '{"supportEmail":"no-reply@mail.acme.io"}',
       logoUrl: undefined,
       challengeKey: undefined,
+      restoredTable: undefined,
+      sessionsSince: undefined,
       site: {},
     })
   })
@@ -35,6 +37,21 @@ describe('settings', () => {
     expect(regionOf({ REGION: 'eu-west-1' })).toEqual({ region: 'eu-west-1' })
     expect(regionOf({})).toEqual({})
     expect(() => regionOf({ REGION: 'Ireland' })).toThrow(/^REGION is "Ireland"\. Set the name of a region/)
+  })
+
+  test('of a restore go together: a restored table needs the time before which every session is over', () => {
+    const SESSIONS_SINCE = '2026-11-21T12:00:00Z'
+    const restored = { TABLE: 'bursar-production-2026-11-21', SESSIONS_SINCE }
+    expect(settings(restored)).toMatchObject({ restoredTable: restored.TABLE, sessionsSince: SESSIONS_SINCE })
+    expect(settings({ SESSIONS_SINCE })).toMatchObject({ restoredTable: undefined })
+    const wrong: [Record<string, string>, RegExp][] = [
+      [{ TABLE: restored.TABLE }, /^TABLE is set, so set SESSIONS_SINCE to the time of the restore/],
+      [{ TABLE: 'arn:aws:dynamodb:table', SESSIONS_SINCE }, /^TABLE must be the name of a table/],
+      [{ SESSIONS_SINCE: '2026-11-21' }, /^SESSIONS_SINCE must be a time in UTC/],
+      [{ SESSIONS_SINCE: '2026-13-21T12:00:00Z' }, /^SESSIONS_SINCE must be a time in UTC/],
+      [{ SESSIONS_SINCE: '2996-11-21T12:00:00Z' }, /^SESSIONS_SINCE has not come yet/],
+    ]
+    for (const [changes, message] of wrong) expect(() => settings(changes)).toThrow(message)
   })
 
   test('put pages and API behind a domain of the operator’s own, which mails then link to', () => {

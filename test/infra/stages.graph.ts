@@ -3,11 +3,12 @@ import { CUSTOM_DOMAIN } from './environment.ts'
 import { graphOf } from './graph.ts'
 import { rules } from './rules.ts'
 
-/** A stage that may be removed, one with a domain of its own, one that uses CloudFront's name, and one without pages. */
+/** A stage that may be removed, one with a domain of its own, one that uses CloudFront's name, without pages, and restored. */
 const stages: [string, Record<string, string>][] = [
   ['production', { PROTECTION: 'off' }],
   ['production', { ...CUSTOM_DOMAIN, MONTHLY_BUDGET: '200' }],
   ['dev-ada', {}],
+  ['restored', { TABLE: 'bursar-restored-2026-11-21', SESSIONS_SINCE: '2026-11-21T12:00:00Z' }],
   ['no-pages', { ...CUSTOM_DOMAIN, PAGES: 'off' }],
 ]
 
