@@ -366,7 +366,7 @@ function createFunction(deployment: Deployment, deployed: Deployed): Lambda {
           setting,
           setting === 'KEYRING' ? keyringOf(deployment, deployed) : values[setting],
         ]),
-      ...(settings.sessionsSince && data.admitsSessions(deployed)
+      ...(settings.sessionsSince && data.knowsRestores(deployed)
         ? [['SESSIONS_SINCE', settings.sessionsSince]]
         : []),
       ...(values.EDGE_SECRET && data.seesCallers(deployed) ? [['EDGE_SECRET', values.EDGE_SECRET]] : []),

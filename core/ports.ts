@@ -419,7 +419,7 @@ export interface NewPayment {
   /** A payment method, or a ConfirmationToken, with which the payment is then confirmed. */
   paymentMethodId: string
   /** `stage` tells the payments of several deployments apart that share one account at the provider. */
-  metadata: { account: string; purchase: string; stage: string }
+  metadata: { account: string; purchase: string; stage: string; sold?: string }
   /** What the payment is for, as the operator's Dashboard and the customer's receipt show it. */
   description: string
   /** What the customer's card statement shows after the operator's own name: up to 10 characters. */

@@ -59,7 +59,11 @@ export const profileSchema = z.object({
   undeliverable: z.optional(
     z.record(
       z.string(),
-      z.object({ reason: z.enum(['bounced', 'complained', 'suppressed']), atMs: z.number() }),
+      z.object({
+        /** `replaced`: the owner has another address, which a restore of the table has lost. */
+        reason: z.enum(['bounced', 'complained', 'suppressed', 'replaced']),
+        atMs: z.number(),
+      }),
     ),
   ),
   /** When the owner last set an address or confirmed one, epoch ms. Bounces of earlier mails no longer count. */

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini'
 import { auditWrites } from '../audit/entry.ts'
 import { DomainError } from '../errors.ts'
+import { announceRevoked } from '../events/outbox.ts'
 import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { mailDomainKey } from '../table/keys.ts'
@@ -66,6 +67,7 @@ export async function ruleDomain(
       rule
         ? { put: { ...key, domain, rule, atMs: deps.clock.nowMs() }, if: same }
         : { remove: key, if: same },
+      ...(rule === 'block' ? [announceRevoked(deps, 'mail-domain', domain)] : []),
       ...auditWrites(deps, {
         action: 'operator.mail_domain_ruled',
         reason,

@@ -1,5 +1,6 @@
 import { auditWrites } from '../audit/entry.ts'
 import { DomainError } from '../errors.ts'
+import { announceRevoked } from '../events/outbox.ts'
 import type { Deps } from '../ports.ts'
 import { msKey } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
@@ -48,6 +49,7 @@ export async function blockCard(deps: Deps<'table'>, named: string, reason: stri
     const audited = { accountId, reason, after: { card: digest } }
     await writeAll(deps, [
       fingerprintWrite(before, { ...before, orderedAtMs: nowMs }, nowMs),
+      announceRevoked(deps, 'card', digest),
       ...auditWrites(deps, { action: 'operator.card_blocked', ...audited }),
     ])
     return readFingerprint(deps, digest)

@@ -1,5 +1,6 @@
 import { auditWrites } from '../audit/entry.ts'
 import { DomainError } from '../errors.ts'
+import { announceRevoked } from '../events/outbox.ts'
 import { MAX_UNITS } from '../plans/mistakes.ts'
 import type { Deps } from '../ports.ts'
 import { currencyCodes, MAX_CHARGE } from '../purchases/currencies.ts'
@@ -139,6 +140,7 @@ export async function stopCoupon(deps: Deps<'table'>, typed: string, reason: str
         set: expr`SET #stoppedAtMs = ${stoppedAtMs}`,
         if: expr`attribute_exists(pk) AND attribute_not_exists(#stoppedAtMs)`,
       },
+      announceRevoked(deps, 'coupon', code),
       ...auditWrites(deps, {
         action: 'operator.coupon_stopped',
         reason,

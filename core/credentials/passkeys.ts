@@ -8,6 +8,7 @@ import {
 } from '../account/account.ts'
 import { changeSession } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
+import { announce } from '../events/outbox.ts'
 import { tellOwner } from '../notifications/security.ts'
 import type { Deps, PasskeyAttestation } from '../ports.ts'
 import { attr, expr, join, setRemove } from '../table/expression.ts'
@@ -221,6 +222,7 @@ export async function removePasskey(deps: Deps<'table'>, caller: SessionCaller, 
         if: join([expr`attribute_exists(#passkeys.${attr(id)})`, ...unchanged], ' AND '),
       },
       ...tellOwner(deps, account, 'passkey-removed'),
+      announce(deps, account.id, 'account.access_changed', { what: 'passkey-removed', passkeyId: id }),
     ])
   })
 }

@@ -32,6 +32,25 @@ const reversal = z.object({
   owedUnits: z.number(),
 })
 
+/** What `account.access_changed` tells of. */
+export const accessChanges = [
+  'password',
+  'two-factor-on',
+  'two-factor-off',
+  'passkey-removed',
+  'recovery-stopped',
+] as const
+
+/** What `deployment.revoked` tells of. */
+export const deploymentRevocations = [
+  'service',
+  'admin-key',
+  'operator',
+  'card',
+  'mail-domain',
+  'coupon',
+] as const
+
 const CARD_ID = 'pm_1QnExample4242'
 const EXAMPLE_KEY_ID = '0b1c2d3e4f5a6b7c'
 const PURCHASE_ID = '0193c0ffee00a1b2c3d4e5f6'
@@ -142,6 +161,20 @@ export const eventCatalogue = {
     summary: 'A deleted account has no name and no address any more; only its books are left',
     data: nothing,
     example: {},
+  },
+  'account.access_changed': {
+    version: 1,
+    summary:
+      'The way into an account has changed: another password, two-factor authentication on or off, a passkey removed, or a recovery stopped',
+    data: z.object({ what: z.enum(accessChanges), passkeyId: z.optional(z.string()) }),
+    example: { what: 'passkey-removed', passkeyId: '3f2a1b0c9d8e7f60' },
+  },
+  'deployment.revoked': {
+    version: 1,
+    summary:
+      'An operator has revoked or blocked something that belongs to no account; `accountId` is 24 zeros. `id` is the name of the credential or operator, the digest of the card, the domain, or the code',
+    data: z.object({ what: z.enum(deploymentRevocations), id: z.string() }),
+    example: { what: 'service', id: 'gateway' },
   },
   'purchase.credited': {
     version: 1,
@@ -267,9 +300,10 @@ export const eventCatalogue = {
   },
   'key.changed': {
     version: 1,
-    summary: 'The name or the settings of an application key have changed',
-    data: key,
-    example: { keyId: EXAMPLE_KEY_ID },
+    summary:
+      'The name or the settings of an application key have changed; `disabled` if it is switched off now',
+    data: z.object({ keyId: z.string(), disabled: z.optional(z.literal(true)) }),
+    example: { keyId: EXAMPLE_KEY_ID, disabled: true },
   },
   'key.revoked': {
     version: 1,

@@ -34,6 +34,19 @@ export function announce<T extends EventTypeName>(
   }
 }
 
+/** Stands for an account in events about the whole deployment. No account has this id. */
+export const DEPLOYMENT = '0'.repeat(24)
+
+/**
+ * Announces that an operator has revoked something that belongs to no account. A restored backup learns of it from the
+ * archive of the bus (`core/restore/reapply.ts`).
+ */
+export const announceRevoked = (
+  deps: Deps,
+  what: EventData<'deployment.revoked'>['what'],
+  id: string,
+): Write => announce(deps, DEPLOYMENT, 'deployment.revoked', { what, id })
+
 /** A UUID of version 8 (RFC 9562) that is the same for the same names. */
 function namedId(names: readonly string[]): string {
   const hex = createHash('sha256').update(JSON.stringify(names)).digest('hex')

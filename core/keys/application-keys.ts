@@ -170,19 +170,33 @@ export function rotateKey(
     const untilMs = deps.clock.nowMs() + graceSeconds * 1000
     const old = await findStoredKey(deps, account.id, keyId)
     if (!old && keyId !== DEFAULT_KEY_ID) throw new DomainError('not_found')
-    const counted = countRotation(account, deps.clock.nowMs())
-    if (!old || keyId === DEFAULT_KEY_ID) return rotateDefault(deps, account, old, untilMs, counted)
-    const { key, stored } = makeKey(deps, account, { ...old, ...graceOf(deps, old, untilMs) })
-    return {
-      shown: { ...ownedKey(deps, stored), key },
-      writes: [
-        takeKeySlot(account, counted),
-        { put: keyItem(account.id, stored), if: unchangedSince(old, ['slot', 'revision']) },
-        setStamp(account.id, stored),
-        keyRotated(deps, account, stored),
-      ],
-    }
+    return keyReplaced(deps, account, old, untilMs, countRotation(account, deps.clock.nowMs()))
   })
+}
+
+/**
+ * What to write so that a key has another text, and the old one works until `untilMs`.
+ * @param old undefined for a default key without an item.
+ * @param more further assignments in the profile.
+ */
+export function keyReplaced(
+  deps: KeyDeps,
+  account: Account,
+  old: StoredKey | undefined,
+  untilMs: number,
+  more?: Expression,
+): KeyChange {
+  if (!old || old.id === DEFAULT_KEY_ID) return rotateDefault(deps, account, old, untilMs, more)
+  const { key, stored } = makeKey(deps, account, { ...old, ...graceOf(deps, old, untilMs) })
+  return {
+    shown: { ...ownedKey(deps, stored), key },
+    writes: [
+      takeKeySlot(account, more),
+      { put: keyItem(account.id, stored), if: unchangedSince(old, ['slot', 'revision']) },
+      setStamp(account.id, stored),
+      keyRotated(deps, account, stored),
+    ],
+  }
 }
 
 /**
@@ -220,7 +234,7 @@ function rotateDefault(
   account: Account,
   kept: StoredKey | undefined,
   untilMs: number,
-  counted: Expression,
+  more: Expression | undefined,
 ): KeyChange {
   const fresh = newDefaultKey(deps, account.id)
   const createdAtMs = deps.clock.nowMs()
@@ -232,7 +246,7 @@ function rotateDefault(
   return {
     shown: { ...ownedKey(deps, stored), key: fresh.key },
     writes: [
-      takeKeySlot(account, join([defaultKeySet(fresh, createdAtMs), counted], ', ')),
+      takeKeySlot(account, join([defaultKeySet(fresh, createdAtMs), ...(more ? [more] : [])], ', ')),
       // Until the grace period ends the old key has to lead to the account.
       previous ? { update: lookup, set: expr`SET #ttl = ${ttlAt(untilMs).ttl}` } : { remove: lookup },
       ...graceEnds(old),
@@ -330,27 +344,30 @@ export async function deleteKey(deps: KeyDeps, caller: SessionCaller, keyId: str
   await changeSession(deps, caller, async ({ account }) => {
     const key = await findStoredKey(deps, account.id, keyId)
     if (!key) return requireRevoked(deps, account, keyId)
-    await deps.table.transact([
-      {
-        update: keys.profile(account.id),
-        set: expr`SET #keyCount = ${account.keyCount - 1}`,
-        if: expr`#keyCount = ${account.keyCount} AND #status = ${'active'}`,
-      },
-      { remove: keys.key(account.id, keyId), if: expr`#slot = ${key.slot}` },
-      {
-        update: keys.quota(account.id),
-        set: setRemove([], keyAttributes(key.slot)),
-      },
-      { put: { ...keys.revokedKey(account.id, keyId), ...ttlAt(deps.clock.nowMs() + REVOKED_KEY_KEPT_MS) } },
-      announce(deps, account.id, 'key.revoked', { keyId }),
-      ...auditWrites(deps, {
-        accountId: account.id,
-        action: 'account.key-revoked',
-        before: { key: keyId, last4: key.last4 },
-      }),
-    ])
+    await deps.table.transact(keyRevoked(deps, account, key))
   })
 }
+
+/** The writes that revoke a further key. */
+export const keyRevoked = (deps: Deps, account: Account, key: StoredKey): Write[] => [
+  {
+    update: keys.profile(account.id),
+    set: expr`SET #keyCount = ${account.keyCount - 1}`,
+    if: expr`#keyCount = ${account.keyCount} AND #status = ${account.status}`,
+  },
+  { remove: keys.key(account.id, key.id), if: expr`#slot = ${key.slot}` },
+  {
+    update: keys.quota(account.id),
+    set: setRemove([], keyAttributes(key.slot)),
+  },
+  { put: { ...keys.revokedKey(account.id, key.id), ...ttlAt(deps.clock.nowMs() + REVOKED_KEY_KEPT_MS) } },
+  announce(deps, account.id, 'key.revoked', { keyId: key.id }),
+  ...auditWrites(deps, {
+    accountId: account.id,
+    action: 'account.key-revoked',
+    before: { key: key.id, last4: key.last4 },
+  }),
+]
 
 /** @throws DomainError `not_found` unless the account has revoked a key with this id */
 async function requireRevoked(deps: KeyDeps, { id }: Account, keyId: string): Promise<void> {
@@ -377,12 +394,12 @@ function makeKey(
  * `keyCount` may be written as it was read, because every write that changes it has a condition on it.
  */
 export function takeKeySlot(account: Account, more?: Expression): Write {
-  const { nextKeySlot, keyCount } = account
+  const { nextKeySlot, keyCount, status } = account
   const set = expr`SET #nextKeySlot = ${nextKeySlot + 1}`
   return {
     update: keys.profile(account.id),
     set: more ? join([set, more], ', ') : set,
-    if: expr`#nextKeySlot = ${nextKeySlot} AND #keyCount = ${keyCount} AND #status = ${'active'}`,
+    if: expr`#nextKeySlot = ${nextKeySlot} AND #keyCount = ${keyCount} AND #status = ${status}`,
   }
 }
 

@@ -27,45 +27,56 @@ export function changeKeySettings(
   keyId: string,
   change: SettingsChange | ((settings: KeySettings) => SettingsChange),
 ): Promise<OwnedKey> {
-  return changeSession(deps, caller, async ({ account }) => {
-    const kept = await findStoredKey(deps, account.id, keyId)
-    const old = kept ?? (keyId === DEFAULT_KEY_ID ? plainDefaultKey(deps, account) : undefined)
-    if (!old) throw new DomainError('not_found')
-    const wanted = typeof change === 'function' ? change(old.settings ?? {}) : change
-    const next = changedKey(deps, old, wanted)
-    if (isDeepStrictEqual(next, old)) return ownedKey(deps, old)
-    const { revision = 0 } = old
-    const stored = { ...next, revision: revision + 1, changedAtMs: deps.clock.nowMs() }
-    const stamp = attr(keyHashAttribute(old.slot))
-    const limits = await limitChange(deps, account.id, old.slot, old.settings ?? {}, stored.settings ?? {})
-    await deps.table.transact([
-      // A change of all keys that has found no item of the default key has to conflict with the first one.
-      kept ? keysUnchanged(account) : takeKeySlot(account),
-      {
-        put: keyItem(account.id, stored),
-        if: kept ? unchangedSince(kept, ['slot', 'revision']) : expr`attribute_not_exists(pk)`,
-      },
-      {
-        update: keys.quota(account.id),
-        set: setRemove(
-          [expr`${stamp} = ${keyStamp(stored.hash, stored.revision)}`, ...limits.sets],
-          limits.removes,
-        ),
-        if: join([expr`${stamp} = ${keyStamp(old.hash, revision)}`, ...limits.conditions], ' AND '),
-      },
-      ...(stored.previous ? [] : graceEnds(old)),
-      ...limits.checks,
-      ...(concernsUse(old, stored) ? tellOwner(deps, account, 'key-changed') : []),
-      announce(deps, account.id, 'key.changed', { keyId }),
-    ])
-    return ownedKey(deps, stored)
-  })
+  return changeSession(deps, caller, ({ account }) => changeKeyOf(deps, account, keyId, change))
+}
+
+/** As `changeKeySettings`, once, for whoever may change the account. @throws ConditionFailed if it has changed since */
+export async function changeKeyOf(
+  deps: Deps<'table' | 'keyring'>,
+  account: Account,
+  keyId: string,
+  change: SettingsChange | ((settings: KeySettings) => SettingsChange),
+): Promise<OwnedKey> {
+  const kept = await findStoredKey(deps, account.id, keyId)
+  const old = kept ?? (keyId === DEFAULT_KEY_ID ? plainDefaultKey(deps, account) : undefined)
+  if (!old) throw new DomainError('not_found')
+  const wanted = typeof change === 'function' ? change(old.settings ?? {}) : change
+  const next = changedKey(deps, old, wanted)
+  if (isDeepStrictEqual(next, old)) return ownedKey(deps, old)
+  const { revision = 0 } = old
+  const stored = { ...next, revision: revision + 1, changedAtMs: deps.clock.nowMs() }
+  const stamp = attr(keyHashAttribute(old.slot))
+  const limits = await limitChange(deps, account.id, old.slot, old.settings ?? {}, stored.settings ?? {})
+  await deps.table.transact([
+    // A change of all keys that has found no item of the default key has to conflict with the first one.
+    kept ? keysUnchanged(account) : takeKeySlot(account),
+    {
+      put: keyItem(account.id, stored),
+      if: kept ? unchangedSince(kept, ['slot', 'revision']) : expr`attribute_not_exists(pk)`,
+    },
+    {
+      update: keys.quota(account.id),
+      set: setRemove(
+        [expr`${stamp} = ${keyStamp(stored.hash, stored.revision)}`, ...limits.sets],
+        limits.removes,
+      ),
+      if: join([expr`${stamp} = ${keyStamp(old.hash, revision)}`, ...limits.conditions], ' AND '),
+    },
+    ...(stored.previous ? [] : graceEnds(old)),
+    ...limits.checks,
+    ...(concernsUse(old, stored) ? tellOwner(deps, account, 'key-changed') : []),
+    announce(deps, account.id, 'key.changed', {
+      keyId,
+      ...(stored.settings?.disabled && { disabled: true as const }),
+    }),
+  ])
+  return ownedKey(deps, stored)
 }
 
 /** The condition that no key was made, replaced or revoked since the account was read. */
-const keysUnchanged = ({ id, nextKeySlot, keyCount }: Account): Write => ({
+const keysUnchanged = ({ id, nextKeySlot, keyCount, status }: Account): Write => ({
   check: keys.profile(id),
-  if: expr`#nextKeySlot = ${nextKeySlot} AND #keyCount = ${keyCount} AND #status = ${'active'}`,
+  if: expr`#nextKeySlot = ${nextKeySlot} AND #keyCount = ${keyCount} AND #status = ${status}`,
 })
 
 /** A key after a change. To switch a key off ends the grace period of its rotation for good. */

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { type Audited, auditWrites } from '../audit/entry.ts'
+import { announceRevoked } from '../events/outbox.ts'
 import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import type { Key } from '../table/keys.ts'
@@ -39,6 +40,8 @@ export interface NamedCredential {
 /** A kind of credential, and where it is stored. */
 export interface CredentialKind<T extends NamedCredential> {
   text: CredentialText
+  /** What the event of its revocation calls it. */
+  what: 'service' | 'admin-key'
   /** The partition of the list, and what begins the sort keys there. */
   list: string
   prefix: string
@@ -114,6 +117,7 @@ export async function revokeCredential<T extends NamedCredential>(
         if: expr`#hash = ${hash} AND attribute_not_exists(#revokedAtMs)`,
       },
       { remove: kind.lookupKey(hash) },
+      announceRevoked(deps, kind.what, name),
       ...auditWrites(deps, audited),
     ])
   } catch (error) {

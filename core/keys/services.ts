@@ -30,6 +30,7 @@ const serviceSchema = z.object({ ...credentialMembers, scopes: z.array(z.string(
 
 const SERVICE: CredentialKind<Service> = {
   text: SERVICE_TEXT,
+  what: 'service',
   list: 'SERVICES',
   prefix: 'SERVICE#',
   lookupKey: serviceKey,

@@ -35,6 +35,9 @@ const mailEvent = z.object({
 type Detail = z.infer<typeof mailEvent>['detail']
 type AddressMark = NonNullable<Profile['undeliverable']>[string]
 
+/** What SES reports. */
+type Reported = Exclude<AddressMark['reason'], 'replaced'>
+
 /** What became of an event. `outdated`: the owner has set or confirmed the address since the mail was sent. */
 export type MailEventOutcome =
   | 'marked'
@@ -54,7 +57,7 @@ const NO_COMPLAINT = ['not-spam', 'auth-failure']
 const SUPPRESSED = ['OnAccountSuppressionList', 'Suppressed', 'UnsubscribedRecipient']
 
 /** Why the address gets no more mail; undefined if the next mail may well arrive. */
-function reasonOf({ eventType, bounce, complaint }: Detail): AddressMark['reason'] | undefined {
+function reasonOf({ eventType, bounce, complaint }: Detail): Reported | undefined {
   if (eventType === 'Complaint' && complaint) {
     if (complaint.complaintSubType === 'OnAccountSuppressionList') return 'suppressed'
     return NO_COMPLAINT.includes(complaint.complaintFeedbackType ?? '') ? undefined : 'complained'
@@ -97,7 +100,7 @@ async function markAddress(
   eventId: string,
   accountId: string,
   { mail }: Detail,
-  reason: AddressMark['reason'],
+  reason: Reported,
 ): Promise<MailEventOutcome> {
   const item = await deps.table.get(keys.profile(accountId))
   if (!item) return 'no such account'
@@ -109,10 +112,11 @@ async function markAddress(
   if (isLate && reason !== 'complained') return 'outdated'
   const { undeliverable = {} } = profile
   const before = undeliverable[key]
+  if (before?.reason === 'replaced') return 'known'
   const isNews = !before || (reason === 'complained' && before.reason !== 'complained')
   const nowMs = deps.clock.nowMs()
   const kept = Object.entries(undeliverable).filter(([each]) => own.includes(each))
-  const mark: AddressMark = { reason: isNews ? reason : before.reason, atMs: nowMs }
+  const mark = { reason: isNews ? reason : before.reason, atMs: nowMs }
   const guard = { ...keys.event(`ses:${eventId}`), ...ttlAt(nowMs + BUS_EVENT_KEPT_MS) }
   const said = noticeText(mark.reason, key === own[0])
   try {
@@ -137,7 +141,7 @@ async function markAddress(
 const addressesOf = ({ email, pendingEmail }: Profile): string[] =>
   [email, ...(pendingEmail === undefined ? [] : [pendingEmail])].map(emailKey)
 
-function noticeText(reason: AddressMark['reason'], isOwn: boolean): string {
+function noticeText(reason: Reported, isOwn: boolean): string {
   const address = isOwn ? 'your e-mail address' : 'the new e-mail address that you asked for'
   const happened = {
     bounced: `A mail to ${address} came back, so we send no more mail there.`,

@@ -1,11 +1,28 @@
 import type { Profile } from '../account/account.ts'
 import { auditWrites, isAuditWrite } from '../audit/entry.ts'
+import type { EventData } from '../events/catalogue.ts'
+import { announce } from '../events/outbox.ts'
 import type { Deps } from '../ports.ts'
 import type { Key } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
 import { newNotice } from './notices.ts'
 import { queueMail } from './outbox.ts'
 import { type SecurityEvent, securityText } from './security-texts.ts'
+
+/**
+ * Of these changes other systems hear, too, and so does a restored backup. A passkey's removal is announced with its id
+ * where it is removed.
+ */
+const ACCESS_CHANGES: { [E in SecurityEvent]?: EventData<'account.access_changed'>['what'] } = {
+  'password-changed': 'password',
+  'password-reset': 'password',
+  'two-factor-on': 'two-factor-on',
+  'two-factor-off': 'two-factor-off',
+  'factors-off': 'two-factor-off',
+  recovered: 'two-factor-off',
+  'recovery-stopped': 'recovery-stopped',
+  'factors-kept': 'recovery-stopped',
+}
 
 /**
  * Writes that tell an account's owner of a change of who gets in, by one mail and one notice, and record it in the
@@ -23,8 +40,10 @@ export function tellOwner(
   const values = { username, event, atMs: deps.clock.nowMs() }
   const mail = (address: string) =>
     queueMail(deps, { accountId, to: address, template: 'security', values }, 0).write
+  const what = ACCESS_CHANGES[event]
   return [
     { put: newNotice(deps, accountId, event, securityText(event)) },
+    ...(what ? [announce(deps, accountId, 'account.access_changed', { what })] : []),
     ...(emailVerified ? to.map(mail) : []),
     // Every sign-in has an entry of its own, and so has everything that an operator does.
     ...(event !== 'new-sign-in' && deps.origin?.by !== 'operator'

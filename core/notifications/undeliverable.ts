@@ -25,7 +25,7 @@ const CODE_AGAIN_MS = DAY_MS
 
 /**
  * Whether mail to an address of the account is held back. A complaint holds until the owner sets an address or
- * confirms a code. What bounced is tried again after a day, if somebody asks for a code: the owner may have no
+ * confirms a code, and so does the mark of an address that may be somebody else's by now. What bounced is tried again after a day, if somebody asks for a code: the owner may have no
  * other way in.
  */
 export function holdsMailBack(
@@ -37,7 +37,8 @@ export function holdsMailBack(
   if (isUnsupported(address)) return true
   const mark = undeliverable[emailKey(address)]
   if (!mark) return false
-  return mark.reason === 'complained' || !hasCode || nowMs < mark.atMs + CODE_AGAIN_MS
+  const isFinal = mark.reason === 'complained' || mark.reason === 'replaced'
+  return isFinal || !hasCode || nowMs < mark.atMs + CODE_AGAIN_MS
 }
 
 /**

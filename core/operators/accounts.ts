@@ -3,6 +3,7 @@ import { parseProfile, type SessionCaller } from '../account/account.ts'
 import { emailKey, usernameKey } from '../account/fields.ts'
 import { auditWrites } from '../audit/entry.ts'
 import { DomainError } from '../errors.ts'
+import { announceRevoked } from '../events/outbox.ts'
 import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { type Key, keys } from '../table/keys.ts'
@@ -74,6 +75,8 @@ export async function addOperator(
         if: expr`attribute_not_exists(pk) OR #accountId = ${id}`,
       },
       { check: keys.profile(id), if: expr`#status = ${'active'}` },
+      // Another role may be a lower one. A restored backup then removes the operator, who is added again.
+      ...(stored && stored.removedAtMs === undefined ? [announceRevoked(deps, 'operator', name)] : []),
       ...auditWrites(deps, {
         action: 'operator.added',
         accountId: id,
@@ -112,6 +115,7 @@ export async function removeOperator(
         set: expr`SET #removedAtMs = ${removedAtMs}`,
         if: expr`#role = ${role} AND attribute_not_exists(#removedAtMs)`,
       },
+      announceRevoked(deps, 'operator', operator.name),
       ...auditWrites(deps, {
         action: 'operator.removed',
         accountId,

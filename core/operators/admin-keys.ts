@@ -33,6 +33,7 @@ const adminKeySchema = z.object({ ...credentialMembers, role: z.enum(ROLES) })
 
 const ADMIN_KEY: CredentialKind<AdminKey> = {
   text: ADMIN_KEY_TEXT,
+  what: 'admin-key',
   list: 'ADMINKEYS',
   prefix: 'ADMINKEY#',
   lookupKey: adminKeyLookup,

@@ -23,6 +23,7 @@ import { writeAll, writeUnlessDone } from '../table/write-all.ts'
 import { MINUTE_MS } from '../time.ts'
 import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
 import { beginPurchase, defaultCardOf } from './begin.ts'
+import { hasLostPurchases } from './lost-purchase.ts'
 import { begunAtMs, isOpen, readPurchase } from './purchase.ts'
 import { decideRenewal, renewalObstacle, renewalUnchanged, renewsRemovedBundle } from './renewal.ts'
 import { renewedInMonth } from './renewal-limits.ts'
@@ -238,6 +239,7 @@ async function renewBundle(
       await abandonRenewalOfOldCard(deps, account)
       return { againMs: nowMs + openWaitMs(account, nowMs) }
     case 'renew': {
+      if (await hasLostPurchases(deps)) return { againMs: nowMs + MINUTE_MS }
       if (run.ready && !(await run.ready())) return { againMs: nowMs }
       const order = { ...defaultCardOf(account), accountId: account.id, kind: 'renewal' as const }
       const purchase = await beginPurchase(deps, account, {

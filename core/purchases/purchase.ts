@@ -189,22 +189,30 @@ export const fingerprintOf = ({
 export const planOf = ({ plan, units, amountCents: priceCents, currency }: Purchase): Terms =>
   plan ?? { version: 0, units, priceCents, currency }
 
+/**
+ * What was sold, for the metadata of the payment, from which a purchase is made again that a restore has lost
+ * (`lost-purchase.ts`). Stripe takes 500 characters.
+ */
+const soldText = ({ kind, bundle, units, plan }: Purchase): string =>
+  JSON.stringify({ kind, bundle, units, plan })
+
 /** The literal parameters of the purchase's payment: a retry sends the same parameters. */
-export const paymentFor = (
-  { id, accountId, kind, bundle, units, amountCents, currency, customerId, asked, receiptEmail }: Purchase,
-  { stage }: PaymentScope,
-): NewPayment => ({
-  purpose: purposeOf(kind),
-  amountCents,
-  currency: currency.toLowerCase(),
-  customerId,
-  paymentMethodId: asked,
-  metadata: { account: accountId, purchase: id, stage },
-  description: `${bundle} bundle: ${unitsText(units)}`,
-  statementSuffix: statementSuffixOf(bundle),
-  receiptEmail,
-  idempotencyKey: `purchase_${id}`,
-})
+export const paymentFor = (purchase: Purchase, { stage }: PaymentScope): NewPayment => {
+  const { id, accountId, kind, bundle, units, amountCents, currency, customerId, asked, receiptEmail } =
+    purchase
+  return {
+    purpose: purposeOf(kind),
+    amountCents,
+    currency: currency.toLowerCase(),
+    customerId,
+    paymentMethodId: asked,
+    metadata: { account: accountId, purchase: id, stage, sold: soldText(purchase) },
+    description: `${bundle} bundle: ${unitsText(units)}`,
+    statementSuffix: statementSuffixOf(bundle),
+    receiptEmail,
+    idempotencyKey: `purchase_${id}`,
+  }
+}
 
 /**
  * A name in the form for card statements: letters, digits, spaces and hyphens, with at least one letter.

@@ -6,6 +6,7 @@ import { keys, paymentIdIn } from '../table/keys.ts'
 import { leaseDue } from '../table/lease.ts'
 import { DAY_MS, MINUTE_MS } from '../time.ts'
 import { finishPurchase } from './credit.ts'
+import { remakeLostPurchase } from './lost-purchase.ts'
 import { ownerOfPayment, type PaymentOwner } from './payment-owner.ts'
 import {
   alarmAboutPayment,
@@ -201,6 +202,9 @@ async function verdictOn(deps: MoneyDeps, payment: Payment, owner: PaymentOwner)
       return payment.status === 'succeeded' ? unlessReturned(deps, payment, CHARGED_HOLD) : isFinal(payment)
     default: {
       if (payment.status === 'succeeded') {
+        const mayBeLost = owner.purchase === undefined && !owner.isHold
+        const lost = mayBeLost ? await remakeLostPurchase(deps, payment) : undefined
+        if (lost) return creditLate(deps, payment, lost)
         const uncredited = owner.purchase ? UNCREDITED : UNRECORDED
         return unlessReturned(deps, payment, owner.isHold ? CHARGED_HOLD : uncredited)
       }

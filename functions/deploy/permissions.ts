@@ -103,9 +103,8 @@ export function environmentOf({ kind, needs }: Deployed): Setting[] {
 /** Whether a function may ask people to show that they are no program, and then has the two settings of Turnstile. */
 export const asksForAnswers = ({ needs }: Deployed): boolean => needs.includes('challenge')
 
-/** Whether a function may admit sessions. It then has the setting `SESSIONS_SINCE`, on a stage that has it. */
-export const admitsSessions = ({ kind, needs }: Deployed): boolean =>
-  kind === 'endpoint' && needs.includes('table')
+/** Whether a restore of the table concerns a function: it then has the setting `SESSIONS_SINCE`, on a stage that has it. */
+export const knowsRestores = ({ needs }: Deployed): boolean => needs.includes('table')
 
 /**
  * Whether a function counts, notes or compares where its requests come from, which the distribution of a stage tells it.

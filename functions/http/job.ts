@@ -4,7 +4,7 @@ import { failureOf } from '../../core/errors.ts'
 import type { Deps } from '../../core/ports.ts'
 import type { WatchfulRun, Worked } from '../../core/table/due.ts'
 import type { Work } from '../jobs/schedule.ts'
-import { live } from './live.ts'
+import { live, sessionsSinceMs } from './live.ts'
 import { print } from './log.ts'
 
 /** The event that started a run, and the time after which the run begins no more work (epoch ms). */
@@ -46,7 +46,12 @@ export function job<const W extends Work, T extends object>(
     const ports = await live(work.needs, 'atOnce' in work ? '' : 'InJobs')
     const { within, leftOut } = operatorLog(print, ports.clock.nowMs)
     const origin = { by: 'system', name } as const
-    const deps = { ...ports, origin, log: within({ job: name }) } as unknown as Deps<W['needs'][number]>
+    const deps = {
+      ...ports,
+      origin,
+      sessionsSinceMs: sessionsSinceMs(),
+      log: within({ job: name }),
+    } as unknown as Deps<W['needs'][number]>
     const remainingMs = context?.getRemainingTimeInMillis?.() ?? work.timeoutSeconds * 1000
     const workMs = remainingMs - Math.min(ENDING_MS, remainingMs * ENDING_PART)
     const untilMs = ports.clock.nowMs() + ('every' in work ? Math.min(TICK_MS, workMs) : workMs)

@@ -14,10 +14,11 @@ export interface Subscriber extends Work {
   /** The `detail-type` of its events, one of these. */
   detailTypes: readonly [string, ...string[]]
   /**
-   * Who sends them: other systems, on the bus of the stage; or SES, about mails of the stage, on the default bus of
-   * the account, to which nobody else can send events of SES.
+   * Who sends them: other systems, on the bus of the stage; SES, about mails of the stage, on the default bus of the
+   * account, to which nobody else can send events of SES; or the archive of the stage's bus, when an operator replays our own
+   * events after a restore: EventBridge marks those, and nobody else can.
    */
-  from: 'other-systems' | 'ses'
+  from: 'other-systems' | 'ses' | 'archive'
 }
 
 /** A function that runs on a schedule. */
@@ -147,6 +148,26 @@ export const subscribers = place({
     from: 'ses',
     timeoutSeconds: 30,
     needs: ['table'],
+  },
+  reapply: {
+    summary: 'After a restore: revokes again what was revoked since the backup, by replayed events',
+    detailTypes: [
+      'account.suspended',
+      'account.resumed',
+      'account.deactivated',
+      'account.closing',
+      'account.restored',
+      'account.erased',
+      'account.email_changed',
+      'account.access_changed',
+      'key.revoked',
+      'key.rotated',
+      'key.changed',
+      'deployment.revoked',
+    ],
+    from: 'archive',
+    timeoutSeconds: 60,
+    needs: ['table', 'identity', 'keyring', 'payments', 'paymentScope'],
   },
 }) satisfies Record<string, Subscriber>
 

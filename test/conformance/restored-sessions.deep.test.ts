@@ -32,14 +32,10 @@ describe('a session that began before SESSIONS_SINCE is refused', () => {
   test.each(cases)('by %s', async (_, row: Placed) => {
     const person = await app.signUp()
     if (row.auth === 'operator') await makeOperator(app, person.accountId, 'admin')
-    const { path, query, body } = await sampleOf(
-      app,
-      row,
-      row.auth === 'operator' ? await app.signUp() : person,
-    )
+    const { path, body } = await sampleOf(app, row, row.auth === 'operator' ? await app.signUp() : person)
     restoreNow()
     const route = row.auth === 'operator' ? consoleKey(row.routes[0]) : row.routes[0]
-    const [method, target] = targetOf(route, path, query)
+    const [method, target] = targetOf(route, path)
     const token = person.accessToken
     expectError(
       row,

@@ -108,9 +108,7 @@ describe('a function that needs a port has every setting that live.ts reads for 
 
 test('a method of a port is permitted by its name', () => {
   const { identity, table } = needs
-  expect(identity.grants.remove).toEqual([
-    { actions: ['cognito-idp:AdminDeleteUser'], on: ['userPool'] },
-  ])
+  expect(identity.grants.remove).toEqual([{ actions: ['cognito-idp:AdminDeleteUser'], on: ['userPool'] }])
   expect(table.grants.due).toEqual([{ actions: ['dynamodb:Query'], on: ['dueIndex'] }])
 })
 

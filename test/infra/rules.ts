@@ -580,7 +580,7 @@ const environment: Rule = (graph) =>
     const own = name === 'authorizer' ? ['USER_POOL_ID', 'USER_POOL_CLIENT_ID'] : []
     // Endpoints that write count and note where requests come from; those with an application key compare it, too.
     if (row && needs.includes('table') && table !== READS && hasSite(graph)) own.push('EDGE_SECRET')
-    if (row && needs.includes('table') && isRestored(graph)) own.push('SESSIONS_SINCE')
+    if (needs.includes('table') && isRestored(graph)) own.push('SESSIONS_SINCE')
     return [
       ...difference(
         `environment of ${name}`,

@@ -1,0 +1,7 @@
+import { reapplyEvent } from '../../core/restore/reapply.ts'
+import { job } from '../http/job.ts'
+import { subscribers } from './schedule.ts'
+
+export const handler = job(subscribers.reapply, async (deps, { event }) => ({
+  event: await reapplyEvent(deps, event),
+}))
