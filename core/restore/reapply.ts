@@ -34,7 +34,7 @@ import {
   ttlAt,
 } from '../table/keys.ts'
 import { ignoreRefusal, type Write } from '../table/table.ts'
-import { writeUnlessDone } from '../table/write-all.ts'
+import { writeUnlessDone, writeWithEvent } from '../table/write-all.ts'
 
 /*
  * After a restore: what was revoked since the backup is revoked again.
@@ -124,20 +124,23 @@ const distrustAddress: Work<'account.email_changed'> = (deps, { accountId }, don
   changeAnyAccount(deps, accountId, (account) => {
     const { email, undeliverable = {} } = account
     const now = { reason: 'replaced', atMs: deps.clock.nowMs() }
-    return deps.table.transact([
-      {
-        update: keys.profile(accountId),
-        set: expr`SET #undeliverable = ${{ ...undeliverable, [emailKey(email)]: now }}`,
-        if: unchangedSince(account, ['email', 'undeliverable', 'generation']),
-      },
-      listAs(accountId, 'undeliverable'),
-      told(
-        deps,
-        accountId,
-        'We send no more mail to the e-mail address from before your last change. Please set your address again in your account.',
-      ),
-      ...done,
-    ])
+    return writeWithEvent(
+      deps,
+      [
+        {
+          update: keys.profile(accountId),
+          set: expr`SET #undeliverable = ${{ ...undeliverable, [emailKey(email)]: now }}`,
+          if: unchangedSince(account, ['email', 'undeliverable', 'generation']),
+        },
+        listAs(accountId, 'undeliverable'),
+        told(
+          deps,
+          accountId,
+          'We send no more mail to the e-mail address from before your last change. Please set your address again in your account.',
+        ),
+      ],
+      done,
+    )
   })
 
 const told = (deps: Deps, accountId: string, text: string): Write => ({
@@ -184,7 +187,7 @@ const changeKey = (
 ): Promise<void> =>
   changeAnyAccount(deps, accountId, async (account) => {
     const writes = change(account, await findStoredKey(deps, accountId, data.keyId))
-    if (writes) await deps.table.transact([...writes, ...done])
+    if (writes) await writeWithEvent(deps, writes, done)
   })
 
 /** The old text works no longer than its owner wanted; the new one is lost, so the owner has to rotate the key. */
@@ -315,19 +318,26 @@ export async function reapplyEvent(deps: ReapplyDeps, event: unknown): Promise<R
 /** The event as it was stored once it was published. */
 function storedAgain(deps: Deps, { accountId, sequence, ...event }: Envelope): Write {
   const nowMs = deps.clock.nowMs()
-  const item = { ...event, sequence, publishedAtMs: nowMs, ...ttlAt(nowMs + PUBLISHED_EVENT_KEPT_MS) }
+  const item = {
+    ...event,
+    sequence,
+    replayed: true,
+    publishedAtMs: nowMs,
+    ...ttlAt(nowMs + PUBLISHED_EVENT_KEPT_MS),
+  }
   return {
     put: { ...outEventKey(accountId, event.atMs, event.id), ...item },
     if: expr`attribute_not_exists(pk)`,
   }
 }
 
-/** Events of the account after this one, as far as the table has them. */
+/** Replayed events of the account that are later than this one. What is applied announces itself anew, and is none of them. */
 async function laterEvents(
   deps: Deps<'table'>,
   { accountId, atMs }: Envelope,
 ): Promise<{ type: string; data: Record<string, unknown> }[]> {
   const between: [string, string] = [msKey(atMs + 1), '~']
   const items = await deps.table.list(keys.account(accountId), OUT_EVENT_PREFIX, { between })
-  return items.map(({ type, data }) => ({ type: String(type), data: data as Record<string, unknown> }))
+  const later = items.filter((item) => item.replayed === true)
+  return later.map(({ type, data }) => ({ type: String(type), data: data as Record<string, unknown> }))
 }

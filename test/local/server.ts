@@ -18,7 +18,7 @@ import { isLoopback, refusalPrinter } from './loopback.ts'
 import type { MailEvent } from './mail-events.ts'
 import { STRIPE_DOUBLE_JS, servePages } from './pages.ts'
 import { pagesUrl } from './pages-url.ts'
-import { type Stack, startStack } from './stack.ts'
+import { copyTable, type Stack, startStack } from './stack.ts'
 import type { StripeDouble } from './stripe.ts'
 import { studioControls } from './studio.ts'
 
@@ -85,13 +85,21 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     })
     parts.push(stack)
     onStep('functions   (TypeScript from core/ and functions/, reloaded when it changes)')
-    const lambda = startLambda({
-      env: { ...stack.env, TZ: 'UTC', ...options.env },
-      clock: clock.shared,
-      quiet: options.quiet === true,
-      ...(options.reload && { onReload: (changed) => gateway.setRoutes(changed) }),
-    })
-    parts.push(lambda)
+    const deploy = (env: Record<string, string> = {}) =>
+      startLambda({
+        env: { ...stack.env, TZ: 'UTC', ...options.env, ...env },
+        clock: clock.shared,
+        quiet: options.quiet === true,
+        ...(options.reload && { onReload: (changed) => gateway.setRoutes(changed) }),
+      })
+    let lambda = deploy()
+    parts.push({ close: () => lambda.close() })
+    /** Deploys the functions with another table, and without the sessions from before. */
+    const useTable = async (TABLE_NAME: string) => {
+      const before = lambda
+      lambda = deploy({ TABLE_NAME, SESSIONS_SINCE: new Date(clock.nowMs()).toISOString() })
+      await before.close()
+    }
     const runJob: RunJob = (name, event = {}) => lambda.invoke(`functions/jobs/${name}.ts`, event)
     const gateway = await startGateway({
       listen: async (handler) => {
@@ -99,7 +107,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         return listener
       },
       routes: await lambda.routes(),
-      invoke: lambda.invoke,
+      invoke: (file, event) => lambda.invoke(file, event),
       authorize: (event) => lambda.invoke('functions/authorizer.ts', event),
       authorizerCacheSeconds: 300,
       principals: Object.values(operators),
@@ -110,7 +118,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         onRefused: refusalPrinter(console.log),
       },
       nowMs: clock.nowMs,
-      local: serveControls(controls(stack, clock, runJob, () => listener.url, operators)),
+      local: serveControls({
+        ...controls(stack, clock, runJob, () => listener.url, operators),
+        ...restoreControls(stack, runJob, useTable),
+      }),
       pages: servePages({
         stripeJs: stack.stripe ? STRIPE_DOUBLE_JS : STRIPE_JS,
         challengeJs: stack.challenge && `${stack.challenge.url}/turnstile/v0/api.js`,
@@ -165,6 +176,29 @@ async function newConfirmationToken(url: string, card: Record<string, unknown>):
   )
   const { id } = await post('/v1/payment_methods', { type: 'card', ...form })
   return post('/v1/test_helpers/confirmation_tokens', { payment_method: id })
+}
+
+/** A backup of the table, a deployment that uses it, and a replay of the events since, as AWS would do them. */
+function restoreControls(stack: Stack, runJob: RunJob, useTable: (name: string) => Promise<void>): Controls {
+  const copyName = `${stack.tableName}-restored`
+  return {
+    'POST /_local/restore/backup': () => copyTable(stack, copyName),
+    'POST /_local/restore': () => useTable(copyName),
+    'POST /_local/restore/replay': async ({ body }) => {
+      const since = String(body.since)
+      const replayed: Record<string, unknown> = {}
+      // Newest first: EventBridge promises no order.
+      for (const event of stack.events
+        .events()
+        .filter(({ time }) => time >= since)
+        .reverse()) {
+        const types: readonly string[] = subscribers.reapply.detailTypes
+        if (!types.includes(event['detail-type'])) continue
+        replayed[event.id] = await runJob(subscribers.reapply.file, { ...event, 'replay-name': 'drill' })
+      }
+      return replayed
+    },
+  }
 }
 
 /** The controls of one double's faults. */

@@ -4,6 +4,9 @@ import {
   DeleteTableCommand,
   DescribeTableCommand,
   DynamoDBClient,
+  PutItemCommand,
+  ScanCommand,
+  type ScanCommandOutput,
 } from '@aws-sdk/client-dynamodb'
 import { systemClock } from '../../core/adapters/clock.ts'
 import { randomIds } from '../../core/adapters/ids.ts'
@@ -247,6 +250,22 @@ export async function clearTable({ dynamo, tableName }: Stack): Promise<void> {
   await client.send(new DeleteTableCommand({ TableName: tableName }))
   client.destroy()
   await createTable(dynamo.rawUrl, tableName)
+}
+
+/** Makes a second table that has every item of the first one, as a point-in-time restore does. */
+export async function copyTable({ dynamo, tableName }: Stack, copyName: string): Promise<void> {
+  await createTable(dynamo.rawUrl, copyName)
+  const client = clientAt(dynamo.rawUrl)
+  let from: ScanCommandOutput['LastEvaluatedKey']
+  do {
+    const start = from && { ExclusiveStartKey: from }
+    const { Items = [], LastEvaluatedKey } = await client.send(
+      new ScanCommand({ TableName: tableName, ConsistentRead: true, ...start }),
+    )
+    for (const Item of Items) await client.send(new PutItemCommand({ TableName: copyName, Item }))
+    from = LastEvaluatedKey
+  } while (from)
+  client.destroy()
 }
 
 const clientAt = (endpoint: string) =>
