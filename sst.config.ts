@@ -32,7 +32,7 @@ export default $config({
     const pool = createUserPool(base, secrets)
     const mail = createMail(base)
     const deadLetters = createDeadLetters(base)
-    const bus = new sst.aws.Bus('Events')
+    const bus = createBus(base)
     const edgeSecret = settings.site && secrets.rootSecret.apply(data.edgeSecretOf)
     const deployment: Deployment = {
       ...base,
@@ -321,6 +321,22 @@ function createMail({ settings, prefix }: Base) {
     tokens.map((token) => `${token}._domainkey.${mailDomain} CNAME ${token}.dkim.amazonses.com`),
   )
   return { configurationSet, arns: [identity.arn], dns }
+}
+
+/**
+ * The bus for other systems. Its archive keeps events as long as the table can be restored to a point in time: what was
+ * revoked since the backup is replayed from there.
+ */
+function createBus({ prefix }: Base) {
+  const bus = new sst.aws.Bus('Events')
+  new aws.cloudwatch.EventArchive('EventsArchive', {
+    name: `${prefix}-events`,
+    description: 'What Bursar has published: for a restore of the table',
+    eventSourceArn: bus.arn,
+    eventPattern: JSON.stringify({ source: ['bursar'] }),
+    retentionDays: 35,
+  })
+  return bus
 }
 
 /**
@@ -699,6 +715,12 @@ function createWork(
         retryPolicy: { maximumEventAgeInSeconds: DAY_SECONDS, maximumRetryAttempts: 20 },
         deadLetterConfig: { arn: deadLetters.arn },
       },
+    }
+    if (subscriber.from === 'archive') {
+      // EventBridge marks what it replays, and nobody else can, so that the function never runs otherwise.
+      const pattern = { 'detail-type': detailType, source: ['bursar'], 'replay-name': [{ exists: true }] }
+      const rule = { eventPattern: JSON.stringify(pattern) }
+      return bus.subscribe(name, fn, { transform: { ...transform, rule } })
     }
     if (subscriber.from === 'other-systems')
       return bus.subscribe(name, fn, { pattern: { detailType }, transform })

@@ -1,4 +1,3 @@
-import type { Profile } from '../account/account.ts'
 import type { Deps } from '../ports.ts'
 import { DAY_MS } from '../time.ts'
 
@@ -18,11 +17,11 @@ export const isSinceRestore = ({ sessionsSinceMs }: Deps, { sinceMs = 0 }: Begun
   sessionsSinceMs === undefined || sinceMs >= sessionsSinceMs
 
 /** The session of this id, if the account lists it and the deployment lets it live. */
-export function liveSession(
+export function liveSession<S extends Begun>(
   deps: Deps,
-  { sessions }: Pick<Profile, 'sessions'>,
+  { sessions }: { sessions: Readonly<Record<string, S>> },
   sessionId: string,
-): Profile['sessions'][string] | undefined {
+): S | undefined {
   const session = Object.hasOwn(sessions, sessionId) ? sessions[sessionId] : undefined
   return session && isSinceRestore(deps, session) ? session : undefined
 }

@@ -23,7 +23,7 @@ import { cursorOf, positionOf } from '../table/time-cursor.ts'
 import { writeAll } from '../table/write-all.ts'
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../time.ts'
 import { type EventEndpoint, readEndpoint, secretsOf } from './endpoints.ts'
-import { envelopeOf, parseEvent, type StoredEvent } from './stored-event.ts'
+import { envelopeOf, NO_ACCOUNT, parseEvent, type StoredEvent } from './stored-event.ts'
 
 type DeliverDeps = Deps<'table' | 'keyring' | 'hooks'>
 
@@ -295,9 +295,6 @@ export async function listDeliveries(
   }))
   return { deliveries: items, next: last && cursorOf({ atMs: last.atMs, id: last.eventId }) }
 }
-
-/** The account of an event that is about none. */
-const NO_ACCOUNT = '0'.repeat(24)
 
 /**
  * Sends an event of the type `endpoint.tested` to an endpoint, once, and notes nothing of what came of it but in the audit

@@ -4,6 +4,7 @@ import { expr } from '../table/expression.ts'
 import { dueAt, outEventKey } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
 import { type EventData, type EventTypeName, eventCatalogue } from './catalogue.ts'
+import { NO_ACCOUNT } from './stored-event.ts'
 
 /**
  * The write that announces a change, for the transaction of the change itself. The publisher numbers the events of an
@@ -34,18 +35,15 @@ export function announce<T extends EventTypeName>(
   }
 }
 
-/** Stands for an account in events about the whole deployment. No account has this id. */
-export const DEPLOYMENT = '0'.repeat(24)
-
 /**
  * Announces that an operator has revoked something that belongs to no account. A restored backup learns of it from the
- * archive of the bus (`core/restore/reapply.ts`).
+ * archive of the bus (`core/operators/reapply.ts`).
  */
 export const announceRevoked = (
   deps: Deps,
   what: EventData<'deployment.revoked'>['what'],
   id: string,
-): Write => announce(deps, DEPLOYMENT, 'deployment.revoked', { what, id })
+): Write => announce(deps, NO_ACCOUNT, 'deployment.revoked', { what, id })
 
 /** A UUID of version 8 (RFC 9562) that is the same for the same names. */
 function namedId(names: readonly string[]): string {

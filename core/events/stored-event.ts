@@ -23,6 +23,9 @@ export type StoredEvent = z.infer<typeof storedEventSchema>
 /** Reads a stored event. @throws Error if the item is not an event. */
 export const parseEvent = (item: Item): StoredEvent => z.parse(storedEventSchema, item)
 
+/** Stands for the account of an event that is about none. No account has this id. */
+export const NO_ACCOUNT = '0'.repeat(24)
+
 /** An event as other systems receive it. */
 export interface Envelope {
   /** The same in every repeat of the event. */

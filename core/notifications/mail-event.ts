@@ -36,7 +36,7 @@ type Detail = z.infer<typeof mailEvent>['detail']
 type AddressMark = NonNullable<Profile['undeliverable']>[string]
 
 /** What SES reports. */
-type Reported = Exclude<AddressMark['reason'], 'replaced'>
+type SesReason = Exclude<AddressMark['reason'], 'replaced'>
 
 /** What became of an event. `outdated`: the owner has set or confirmed the address since the mail was sent. */
 export type MailEventOutcome =
@@ -57,7 +57,7 @@ const NO_COMPLAINT = ['not-spam', 'auth-failure']
 const SUPPRESSED = ['OnAccountSuppressionList', 'Suppressed', 'UnsubscribedRecipient']
 
 /** Why the address gets no more mail; undefined if the next mail may well arrive. */
-function reasonOf({ eventType, bounce, complaint }: Detail): Reported | undefined {
+function reasonOf({ eventType, bounce, complaint }: Detail): SesReason | undefined {
   if (eventType === 'Complaint' && complaint) {
     if (complaint.complaintSubType === 'OnAccountSuppressionList') return 'suppressed'
     return NO_COMPLAINT.includes(complaint.complaintFeedbackType ?? '') ? undefined : 'complained'
@@ -100,7 +100,7 @@ async function markAddress(
   eventId: string,
   accountId: string,
   { mail }: Detail,
-  reason: Reported,
+  reason: SesReason,
 ): Promise<MailEventOutcome> {
   const item = await deps.table.get(keys.profile(accountId))
   if (!item) return 'no such account'
@@ -141,7 +141,7 @@ async function markAddress(
 const addressesOf = ({ email, pendingEmail }: Profile): string[] =>
   [email, ...(pendingEmail === undefined ? [] : [pendingEmail])].map(emailKey)
 
-function noticeText(reason: Reported, isOwn: boolean): string {
+function noticeText(reason: SesReason, isOwn: boolean): string {
   const address = isOwn ? 'your e-mail address' : 'the new e-mail address that you asked for'
   const happened = {
     bounced: `A mail to ${address} came back, so we send no more mail there.`,

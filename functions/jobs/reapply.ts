@@ -1,4 +1,4 @@
-import { reapplyEvent } from '../../core/restore/reapply.ts'
+import { reapplyEvent } from '../../core/operators/reapply.ts'
 import { job } from '../http/job.ts'
 import { subscribers } from './schedule.ts'
 

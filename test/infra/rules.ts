@@ -28,6 +28,7 @@ const deadLettersArn = (graph: Graph) => arn('sqs', `${prefixOf(graph)}-dead-let
 const functionArn = (graph: Graph, name: string) => arn('lambda', `function:${prefixOf(graph)}-${name}`)
 
 const BUS = 'aws:cloudwatch/eventBus:EventBus'
+const ARCHIVE = 'aws:cloudwatch/eventArchive:EventArchive'
 const LAMBDA = 'aws:lambda/function:Function'
 const ROLE = 'aws:iam/role:Role'
 const ROUTE = 'aws:apigatewayv2/route:Route'
@@ -809,10 +810,25 @@ const retries: Rule = (graph) =>
       .sort((one, other) => one.functionName.localeCompare(other.functionName)),
   )
 
+/** Whether a function settles payments, and counts failures. An event of a subscriber that fails is a dead letter. */
+const paysInBackground = ({ name, background, needs }: Expected): boolean =>
+  background === true &&
+  needs.includes('payments') &&
+  !Object.keys(subscribers).some((subscriber) => name === `jobs-${kebab(subscriber)}`)
+
 const events: Rule = (graph) => {
   const bus = inputsOf(graph, BUS).map(({ name }) => name)
   return [
     ...same('the number of buses', bus.length, 1),
+    ...same('the archive of the bus', inputsOf(graph, ARCHIVE), [
+      {
+        name: `${prefixOf(graph)}-events`,
+        description: 'What Bursar has published: for a restore of the table',
+        eventSourceArn: arn('events', `event-bus/${bus[0]}`),
+        eventPattern: '{"source":["bursar"]}',
+        retentionDays: 35,
+      },
+    ]),
     ...difference(
       'rule',
       inputsOf(graph, 'aws:cloudwatch/eventRule:EventRule').map(
@@ -838,13 +854,15 @@ const events: Rule = (graph) => {
 /** Nobody but SES can send events of the source `aws.ses`, and other stages' mails name other configuration sets. */
 const eventPattern = (graph: Graph, detailTypes: readonly string[], from: string) =>
   JSON.stringify(
-    from === 'ses'
-      ? {
-          'detail-type': detailTypes,
-          source: ['aws.ses'],
-          detail: { mail: { tags: { 'ses:configuration-set': [prefixOf(graph)] } } },
-        }
-      : { 'detail-type': detailTypes },
+    from === 'archive'
+      ? { 'detail-type': detailTypes, source: ['bursar'], 'replay-name': [{ exists: true }] }
+      : from === 'ses'
+        ? {
+            'detail-type': detailTypes,
+            source: ['aws.ses'],
+            detail: { mail: { tags: { 'ses:configuration-set': [prefixOf(graph)] } } },
+          }
+        : { 'detail-type': detailTypes },
   )
 
 const deadLetters: Rule = (graph) => [
@@ -1006,7 +1024,7 @@ const ATTACK_QUERIES = {
 function placesOf(graph: Graph): Record<string, string[]> {
   const prefix = prefixOf(graph)
   const group = (name: string) => `/aws/lambda/${prefix}-${name}`
-  const paying = expected.filter(({ background, needs }) => background && needs.includes('payments'))
+  const paying = expected.filter(paysInBackground)
   return {
     ApiErrors: ['/aws/vendedlogs/apis/', group('<function>'), `dashboard ${prefix} `],
     SlowAnswers: [`${prefix}/operation/Slowest routes.`],
@@ -1087,7 +1105,7 @@ const logMetrics: Rule = (graph) => {
     .map((key) => `($.routeKey = "${key}")`)
     .join(' || ')
   const refused = '{ (($.routeKey = "POST /webhooks/stripe")) && ($.status = 400) }'
-  const paying = expected.filter(({ background, needs }) => background && needs.includes('payments'))
+  const paying = expected.filter(paysInBackground)
   const group = (name: string) => `/aws/lambda/${prefixOf(graph)}-${name}`
   return [
     ...difference(
@@ -1326,6 +1344,7 @@ const counts: Rule = (graph) => {
     'aws:sqs/queuePolicy:QueuePolicy': 1,
     'aws:scheduler/schedule:Schedule': jobCount,
     [BUS]: 1,
+    [ARCHIVE]: 1,
     'aws:cloudwatch/eventRule:EventRule': subscriberCount,
     'aws:cloudwatch/eventTarget:EventTarget': subscriberCount,
     'aws:cloudwatch/dashboard:Dashboard': 1,

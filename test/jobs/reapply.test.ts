@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { readAccount } from '../../core/account/account.ts'
 import type { EventTypeName } from '../../core/events/catalogue.ts'
-import { DEPLOYMENT } from '../../core/events/outbox.ts'
-import { reappliedTypes } from '../../core/restore/reapply.ts'
+import { NO_ACCOUNT } from '../../core/events/stored-event.ts'
+import { reappliedTypes } from '../../core/operators/reapply.ts'
 import { keys, outEventKey } from '../../core/table/keys.ts'
 import { handler } from '../../functions/jobs/reapply.ts'
 import { subscribers } from '../../functions/jobs/schedule.ts'
@@ -186,7 +186,7 @@ describe('access', () => {
 
 describe('what operators revoke', () => {
   const revoked = (what: string, id: string, atMs?: number) =>
-    reapply(replayed(DEPLOYMENT, 'deployment.revoked', { what, id }, atMs))
+    reapply(replayed(NO_ACCOUNT, 'deployment.revoked', { what, id }, atMs))
 
   test('a service is revoked, and one of the same name that was made later stays', async () => {
     const customer = await newConsumer(app)
@@ -205,9 +205,9 @@ describe('what operators revoke', () => {
   })
 
   test('the event is kept as the one of the deployment', async () => {
-    const event = replayed(DEPLOYMENT, 'deployment.revoked', { what: 'mail-domain', id: 'spam.example' })
+    const event = replayed(NO_ACCOUNT, 'deployment.revoked', { what: 'mail-domain', id: 'spam.example' })
     expect(await reapply(event)).toBe('applied')
     const { table } = await app.ports()
-    expect(await table.get(outEventKey(DEPLOYMENT, event.detail.atMs, event.detail.id))).toBeDefined()
+    expect(await table.get(outEventKey(NO_ACCOUNT, event.detail.atMs, event.detail.id))).toBeDefined()
   })
 })

@@ -20,8 +20,6 @@ import { DEFAULT_KEY_ID } from '../keys/key-text.ts'
 import { listServices, revokeService } from '../keys/services.ts'
 import { findStoredKey, type StoredKey } from '../keys/stored-keys.ts'
 import { newNotice } from '../notifications/notices.ts'
-import { listOperators, removeOperator } from '../operators/accounts.ts'
-import { listAdminKeys, revokeAdminKey } from '../operators/admin-keys.ts'
 import type { Deps, MoneyDeps } from '../ports.ts'
 import { attr, expr, unchangedSince } from '../table/expression.ts'
 import {
@@ -35,6 +33,8 @@ import {
 } from '../table/keys.ts'
 import { ignoreRefusal, type Write } from '../table/table.ts'
 import { writeUnlessDone, writeWithEvent } from '../table/write-all.ts'
+import { listOperators, removeOperator } from './accounts.ts'
+import { listAdminKeys, revokeAdminKey } from './admin-keys.ts'
 
 /*
  * After a restore: what was revoked since the backup is revoked again.
