@@ -194,7 +194,7 @@ const changeKey = (
 const replaceAgain: Work<'key.rotated'> = (deps, event, done) =>
   changeKey(deps, event, done, (account, key) => {
     const { keyId, graceUntilMs = 0 } = event.data
-    const old = key ?? (keyId === DEFAULT_KEY_ID ? plainDefaultKey(account) : undefined)
+    const old = key ?? (keyId === DEFAULT_KEY_ID ? plainDefaultKey(deps, account) : undefined)
     // A text that is newer than the event is not the one that was replaced.
     if (!old || old.createdAtMs > event.atMs) return undefined
     const text = `The application key ${old.name}, which you had rotated since, has to be rotated once more: its newer text is lost, and the older one is refused.`

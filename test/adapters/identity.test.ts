@@ -542,9 +542,7 @@ describe('the adapter’s own client', () => {
       return [500, '{"__type":"InternalErrorException"}']
     })
     stubEnvironment(url)
-    await expect(cognitoIdentity(noPool).remove('a')).rejects.toEqual(
-      domainError('temporarily_unavailable'),
-    )
+    await expect(cognitoIdentity(noPool).remove('a')).rejects.toEqual(domainError('temporarily_unavailable'))
     expect(requests).toBe(2)
   })
 })

@@ -940,7 +940,7 @@ function alarmsOf(graph: Graph): string[] {
     `CardDeclines: ${own} CardDeclines  Sum 30 900 1`,
     'BounceRate: AWS/SES Reputation.BounceRate  Maximum 0.03 3600 1',
     'ComplaintRate: AWS/SES Reputation.ComplaintRate  Maximum 0.0008 3600 1',
-    `TableThrottles: the sum of ReadThrottleEvents Sum 300, WriteThrottleEvents Sum 300 of ${prefixOf(graph)} 1 1`,
+    `TableThrottles: the sum of ReadThrottleEvents Sum 300, WriteThrottleEvents Sum 300 of ${tableName(graph)} 1 1`,
     ...reserved.map(({ name }) => `${pascal(name)}Throttles: AWS/Lambda Throttles ${fn(name)} Sum 1 300 3`),
     ...uncalled.map(({ name }) => `${pascal(name)}Throttles: AWS/Lambda Throttles ${fn(name)} Sum 1 300 1`),
     ...background.map(({ name }) => `${pascal(name)}Errors: AWS/Lambda Errors ${fn(name)} Sum 1 300 1`),

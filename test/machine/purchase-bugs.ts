@@ -923,8 +923,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'a payment that is saved is confirmed later, whatever was reported of its card meanwhile',
     find: ['const refused = await refuse(deps, purchase)', 'if (refused) return refused'],
     put: [
-      'const refused = await refuse(deps, purchase)',
-      'if (refused && isLeased(deps, purchase)) return refused',
+      'const refused = isLeased(deps, purchase) ? await refuse(deps, purchase) : undefined',
+      'if (refused) return refused',
     ],
     near: advancePurchase,
     using: { isLeased },
