@@ -1,9 +1,8 @@
-import { execFile } from 'node:child_process'
-import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { billOf, totalOfBill } from './bill.ts'
 import { partOfDay, weightOfDay } from './hours.ts'
 import { playMonth } from './month.ts'
+import { namesIn, overridden } from './overrides.ts'
 import { blockOf, replaceBlocks } from './page.ts'
 import { drawSvg, sparkline } from './plot.ts'
 import { cohortsOf } from './population.ts'
@@ -96,23 +95,14 @@ test('only the marked parts of a page are replaced', () => {
   expect(blockOf(changed, 'cost')).toBe('new $1')
 })
 
-/** Runs the command. @returns its exit code and what it has printed */
-const command = (...args: string[]) =>
-  new Promise<{ code: number; output: string }>((resolve) => {
-    const file = join(import.meta.dirname, 'simulate.ts')
-    execFile(process.execPath, [file, ...args], (error, stdout, stderr) =>
-      resolve({ code: error ? Number(error.code) : 0, output: stdout + stderr }),
-    )
-  })
-
-test('the command prints bill, peaks and curves, and says what is wrong with an option', async () => {
-  const { code, output } = await command('--accounts', '1000,2000', '--days', '1')
-  expect(code).toBe(0)
-  for (const text of ['1,000 accounts', '2,000 accounts', 'in all', 'one account', 'wait for a mail', '▁'])
-    expect(output).toContain(text)
-  expect(await command('--accounts', 'many')).toEqual({
-    code: 1,
-    output: '--accounts must be a whole number from 1 to 100,000,000, not many.\n',
-  })
-  expect((await command('--region', 'moon')).output).toBe('--region must be one of us-east-1, eu-west-1.\n')
+test('settings and assumptions change by name', () => {
+  const all = { paced: true, viral: { day: 16, use: 2 } }
+  const changes = [
+    ['paced', 'false'],
+    ['viral.use', '5'],
+  ] as const
+  expect(overridden(all, changes)).toEqual({ paced: false, viral: { day: 16, use: 5 } })
+  expect(all).toEqual({ paced: true, viral: { day: 16, use: 2 } })
+  expect(namesIn(all)).toEqual(['paced', 'viral.day', 'viral.use'])
+  expect(() => overridden(all, [['viral.day', 'x']])).toThrow('viral.day must be a number from 0 on, not x.')
 })

@@ -2,25 +2,29 @@
  * `npm run simulate -- --accounts 10000000 --days 30`: plays a month of so many accounts with the units that tests have
  * counted, and prints what it costs, its peaks beside the limits of AWS and Stripe, and what gives where one is met.
  *
- * | option     |                                                                              |
- * | ---------- | ---------------------------------------------------------------------------- |
- * | --accounts | accounts at the beginning of the month; several, with commas between         |
- * | --days     | days of the month, 30 by default                                             |
- * | --seed     | the same seed gives the same month                                           |
- * | --region   | whose prices: us-east-1 or eu-west-1                                         |
- * | --plot     | a file for the curves of the largest month, as SVG                           |
+ * | option     |                                                                               |
+ * | ---------- | ----------------------------------------------------------------------------- |
+ * | --accounts | accounts at the beginning of the month; several, with commas between          |
+ * | --days     | days of the month, 30 by default                                              |
+ * | --seed     | the same seed gives the same month                                            |
+ * | --region   | whose prices: us-east-1 or eu-west-1                                          |
+ * | --set      | changes a setting or an assumption: `--set paced=false --set viral.use=5`     |
+ * | --plot     | a file for the curves of the largest month, as SVG                            |
  * | --page     | writes the tables of functions/deploy/growth.md, a month of each of its sizes |
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { progressOn } from '../support/progress.ts'
+import { assumptions } from './assumptions.ts'
 import { billOf } from './bill.ts'
+import { namesIn, overridden } from './overrides.ts'
 import { growthBlocks, replaceBlocks, SIZES } from './page.ts'
 import { playEased } from './play.ts'
 import { drawSvg } from './plot.ts'
 import { prices, type Region, sources } from './prices.ts'
 import { chartsOf, costTable, curves, metList, peakTable, volumeTable } from './report.ts'
+import { deployed } from './settings.ts'
 
 const PAGE = join(import.meta.dirname, '../../functions/deploy/growth.md')
 
@@ -31,6 +35,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     region: { type: 'string', default: 'us-east-1' },
     plot: { type: 'string' },
+    set: { type: 'string', multiple: true, default: [] },
     page: { type: 'boolean', default: false },
   },
 })
@@ -57,11 +62,30 @@ const region = isRegion(values.region)
   ? values.region
   : stop(`--region must be one of ${Object.keys(prices).join(', ')}.`)
 
+/** What `--set` changes of these. */
+const changesOf = (all: object) =>
+  (values.page ? [] : values.set)
+    .map((text) => text.split('=', 2) as [string, string])
+    .filter(([name]) => namesIn(all).includes(name))
+
+const known = [...namesIn(deployed), ...namesIn(assumptions)]
+for (const [name = ''] of values.set.map((text) => text.split('=', 1)))
+  if (!known.includes(name)) stop(`--set ${name}: there is ${known.join(', ')}.`)
+
+function change<T extends object>(all: T): T {
+  try {
+    return overridden(all, changesOf(all))
+  } catch (error) {
+    return stop(`--set ${(error as Error).message}`)
+  }
+}
+const [settings, about] = [change(deployed), change(assumptions)]
+
 const progress = progressOn()
 const played = sizes.map((accounts) => {
   const tell = (round: string) => (day: number) =>
     progress(`${accounts.toLocaleString('en')} accounts, ${round}: day ${day + 1} of ${days}`)
-  return playEased({ accounts, days, seed }, tell)
+  return playEased({ accounts, days, seed }, tell, settings, about)
 })
 progress('')
 
