@@ -2,7 +2,7 @@ import type { Cost } from '../conformance/costs.ts'
 
 /**
  * Costs of what no row's test pins: what jobs do for one item, what webhooks of one payment cost, and what consumes cost on
- * average over many. `count` says how many of it a cost is for. `calibration.test.ts` plays and measures all of them.
+ * average over many. `count` says how many of it a cost is for. `calibration.deep.test.ts` plays and measures all of them.
  */
 export const MEASURED = {
   idleMinute: { count: 1, cost: { dynamodb: { Query: 48 }, readUnits: 24, writeUnits: 0 } },

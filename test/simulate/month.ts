@@ -2,14 +2,18 @@ import { type Assumptions, assumptions as usual } from './assumptions.ts'
 import { type Day, dayOf } from './day.ts'
 import { partOfDay } from './hours.ts'
 import {
+  CREATES,
   emptyTally,
+  NAMES,
   OPERATIONS,
   type Operation,
   type OperationName,
   type Places,
+  STRIPE_CALLS,
   type Tally,
 } from './operations.ts'
 import { openPeaks, type Watched } from './peaks.ts'
+import { addPlaces, watchPlaces } from './places.ts'
 import { cohortsOf } from './population.ts'
 import { openQueue } from './queue.ts'
 import { busiestSecond, poisson, randomOf } from './random.ts'
@@ -46,24 +50,6 @@ const MINUTES = 1440
 /** New accounts of the viral day come closer together than use. */
 const rush = Array.from({ length: MINUTES }, (_, minute) => partOfDay(minute) ** 2)
 const rushTotal = rush.reduce((a, b) => a + b, 0)
-
-const NAMES = Object.keys(OPERATIONS) as OperationName[]
-
-const STRIPE_CALLS = Object.fromEntries(
-  NAMES.map((name) => {
-    const { cost }: Operation = OPERATIONS[name]
-    return [name, Object.values(cost.stripe ?? {}).reduce((a, b) => a + b, 0)]
-  }),
-) as Tally
-
-/** The request that creates the user at Cognito. */
-const CREATES: 'register' | 'confirm' =
-  'AdminCreateUser' in ((OPERATIONS.register as Operation).cost.cognito ?? {}) ? 'register' : 'confirm'
-
-function addPlaces(places: Places, name: OperationName, times: number): void {
-  const { places: units }: Operation = OPERATIONS[name]
-  for (const place in units) places[place] = (places[place] ?? 0) + times * (units[place] ?? 0)
-}
 
 /**
  * Plays a month, minute by minute. The same scale, settings and assumptions always give the same month.
@@ -275,24 +261,12 @@ function openWorld(scale: Scale, settings: Settings, about: Assumptions, payingS
     const [steadyPayments, anyPayments] = paced ? [tried, done.buyFirst] : [0, tried + done.buyFirst]
     const payments = steadyPayments / 60 + busiestSecond(anyPayments / 60)
     watch('stripeEndpoint', minute, payments, 'POST /v1/payment_intents')
-    watchPlaces(minute)
+    watchPlaces(watch, minute, surge, settings)
     watch('mailWait', minute, queues.sendMail.waited(minute), 'send-mail')
     watch('eventWait', minute, queues.publishEvents.waited(minute), 'publish-events')
     watch('useWait', minute, queues.countUse.waited(minute), 'count-use')
     watch('renewalWait', minute, queues.renew.waited(minute), 'renew')
     watch('webhookWait', minute, queues.webhooks.waited(minute), 'webhooks-stripe')
-  }
-
-  function watchPlaces(minute: number): void {
-    for (const place in surge) {
-      const value = (surge[place] ?? 0) / 60
-      if (place === 'totals') watch('totals', minute, busiestSecond(value / settings.totalsKeys), 'TOTALS')
-      else if (place.startsWith('due '))
-        watch('due', minute, busiestSecond(value / settings.dueShards), place)
-      // Look-ups of keys are in many lists of a few each.
-      else if (place !== 'listed key')
-        watch('listed', minute, busiestSecond(value / settings.listShards), place)
-    }
   }
 
   return {

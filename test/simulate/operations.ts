@@ -131,11 +131,12 @@ export const OPERATIONS = {
 
 export type OperationName = keyof typeof OPERATIONS
 
+export const NAMES = Object.keys(OPERATIONS) as OperationName[]
+
 /** How often each happened. */
 export type Tally = Record<OperationName, number>
 
-export const emptyTally = (): Tally =>
-  Object.fromEntries(Object.keys(OPERATIONS).map((name) => [name, 0])) as Tally
+export const emptyTally = (): Tally => Object.fromEntries(NAMES.map((name) => [name, 0])) as Tally
 
 /** The calls and units of a month in which each happened so often. */
 export function totalOf(tally: Partial<Tally>): Cost & { requests: number } {
@@ -155,3 +156,15 @@ export function totalOf(tally: Partial<Tally>): Cost & { requests: number } {
   }
   return total
 }
+
+/** Calls to Stripe of each. */
+export const STRIPE_CALLS = Object.fromEntries(
+  NAMES.map((name) => {
+    const { cost }: Operation = OPERATIONS[name]
+    return [name, Object.values(cost.stripe ?? {}).reduce((a, b) => a + b, 0)]
+  }),
+) as Tally
+
+/** The request that creates the user at Cognito. */
+export const CREATES: 'register' | 'confirm' =
+  'AdminCreateUser' in ((OPERATIONS.register as Operation).cost.cognito ?? {}) ? 'register' : 'confirm'

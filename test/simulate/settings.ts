@@ -68,7 +68,7 @@ export interface JobPace {
 /** The end of a run is kept for work that has begun, as `functions/http/job.ts` has it. */
 const secondsOf = (timeout: number): number => timeout - Math.min(50, timeout / 3)
 
-/** The widths are those of the handlers; `calibration.test.ts` compares them. */
+/** The widths are those of the handlers; `calibration.deep.test.ts` compares them. */
 export const PACES = {
   sendMail: { width: 4, seconds: secondsOf(jobs.sendMail.timeoutSeconds) },
   publishEvents: { width: 10, seconds: secondsOf(jobs.publishEvents.timeoutSeconds) },
