@@ -205,9 +205,12 @@ function addExamples(): void {
 
 // Not `import.meta.main`, which is false for a file that test/run.mjs starts.
 if (process.argv[1] === import.meta.filename) {
-  addExamples()
-  for (const [file, text] of Object.entries({ ...generated(), [CALLS_FILE]: await callsFile() })) {
+  const write = (file: string, text: string) => {
     writeFileSync(join(ROOT, file), text)
     console.log(`wrote ${file}`)
   }
+  // Samples are sent with the permissions of their functions.
+  write(CALLS_FILE, await callsFile())
+  addExamples()
+  for (const [file, text] of Object.entries(generated())) write(file, text)
 }
