@@ -260,7 +260,8 @@ test('a process ends by itself once its doubles are closed, even during delays',
     ]
     const answers = requests.map(async ([double, path, target]) => {
       double.addFault({ fault: 'delay', delayMs: 3_600_000 })
-      const request = { method: 'POST', headers: { 'x-amz-target': target }, body: '{}' }
+      const body = JSON.stringify({ TableName: 'bursar', Key: { pk: { S: 'A' }, sk: { S: 'B' } } })
+      const request = { method: 'POST', headers: { 'x-amz-target': target }, body }
       return fetch(double.url + path, request).then(() => 'answered', () => 'cut')
     })
     const arrived = ([double]) => Object.keys(double.calls?.() ?? double.counts().calls).length > 0
