@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Ports } from '../../core/ports.ts'
+import { keys } from '../../core/table/keys.ts'
 import { DAY_MS } from '../../core/time.ts'
 import { openLotWorld } from '../machine/lot-world.ts'
 import { interleaved, openQuotaWorld } from '../machine/quota-world.ts'
@@ -56,5 +57,40 @@ describe('the end of a lot', () => {
     await world.endLots()
     expect(await world.numbers()).toMatchObject({ left: 100, expired: 50 })
     await world.checkBooks('ended', 100)
+  })
+})
+
+describe('the notice that units will expire', () => {
+  const notices = async (world: Awaited<ReturnType<typeof openLotWorld>>) =>
+    (await world.table.list(keys.account(world.accountId), 'NOTICE#')).map(({ sk, message }) => ({
+      atMs: Number.parseInt(String(sk).slice('NOTICE#'.length, 'NOTICE#'.length + 12), 16),
+      message,
+    }))
+
+  test('comes a week before the day, once for all lots of the day, and is dated then', async () => {
+    const world = await openLotWorld(openQuotaWorld, { left: 100 })
+    await world.credit(60, 10)
+    await world.credit(40, 10)
+    const [{ day } = { day: 0 }] = (await world.numbers()).expiring
+    world.advance((day - 7) * DAY_MS - world.nowMs() - 1)
+    await world.endLots()
+    expect(await notices(world)).toEqual([])
+    world.advance(1)
+    for (let n = 0; n < 3; n++) await world.endLots()
+    expect(await notices(world)).toEqual([
+      { atMs: (day - 7) * DAY_MS, message: expect.stringMatching(/^100 .* will expire/) },
+    ])
+  })
+
+  test('does not come for units that are used', async () => {
+    const world = await openLotWorld(openQuotaWorld, { left: 100 })
+    await world.credit(60, 10)
+    expect(await world.spend(60)).toBe(200)
+    world.advance(4 * DAY_MS)
+    await world.endLots()
+    expect(await notices(world)).toEqual([])
+    world.advance(7 * DAY_MS)
+    await world.endLots()
+    expect(await world.numbers()).toMatchObject({ left: 100, expired: 0 })
   })
 })
