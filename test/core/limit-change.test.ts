@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { keyArrivalAttribute, keyTakenAttribute } from '../../core/quota/quota.ts'
 import { OPEN_IN_COUNTER } from '../../core/quota/reservation.ts'
 import { interleaved, openQuotaWorld, type QuotaWorld } from '../machine/quota-world.ts'
+import { metered } from '../support/metered-table.ts'
 
 const monthly = (units: number) => ({ budget: { units, per: 'month' as const } })
 const rate = (unitsPerSecond: number, burst: number) => ({ rate: { unitsPerSecond, burst } })
@@ -88,4 +89,25 @@ describe('other limits', () => {
     expect(await world.limit(0, {})).toBe(true)
     expect(await arrival(world)).toBeUndefined()
   })
+})
+
+describe('a request beyond the limits of its key', () => {
+  test.each([
+    ['rate_limited', rate(1, 10), 5],
+    ['over_burst', rate(1, 10), 11],
+    ['key_budget_exhausted', monthly(10), 5],
+  ] as const)(
+    'is refused as %s after one write at most, by a container that has seen nothing',
+    async (code, limits, units) => {
+      const world = await openQuotaWorld({ limits: [limits] })
+      expect(await world.spend(8)).toBe(200)
+      const { table, units: cost } = metered(world.table)
+      const through = { ...world.ports, table }
+      expect(await world.spend(units, undefined, { through })).toBe(code)
+      expect(await world.spend(units, world.timed(), { through })).toBe(code)
+      expect(cost.writes).toBeLessThanOrEqual(1)
+      expect((await world.batch([{ units }], { through }))[0]).toBe(code)
+      expect(await world.counter()).toMatchObject({ u: 8 })
+    },
+  )
 })
