@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { consumeUnits } from '../../core/quota/consume.ts'
 import { keyArrivalAttribute, keyTakenAttribute } from '../../core/quota/quota.ts'
 import { OPEN_IN_COUNTER } from '../../core/quota/reservation.ts'
 import { interleaved, openQuotaWorld, type QuotaWorld } from '../machine/quota-world.ts'
@@ -110,4 +111,33 @@ describe('a request beyond the limits of its key', () => {
       expect(await world.counter()).toMatchObject({ u: 8 })
     },
   )
+
+  test('and one for want of units, say whose they are', async () => {
+    const world = await openQuotaWorld({ left: 5, limits: [monthly(3)], keyCount: 2 })
+    const refusal = (slot: number, units: number) =>
+      consumeUnits(world.ports, world.keys[slot] ?? '', { units }).catch((error) => error)
+    const { accountId: account } = world
+    expect(await refusal(0, 4)).toMatchObject({
+      code: 'key_budget_exhausted',
+      members: { account, key: { id: expect.any(String), name: expect.any(String), scopes: [] } },
+    })
+    expect(await refusal(1, 6)).toMatchObject({
+      code: 'quota_exhausted',
+      members: { account, key: { id: expect.any(String), name: expect.any(String), scopes: [] } },
+    })
+    expect(await consumeUnits(world.ports, 'no-key', { units: 1 }).catch((error) => error)).toMatchObject({
+      code: 'unauthorized',
+      members: {},
+    })
+  })
+
+  test('of an account that a service has named and that does not exist is not found', async () => {
+    const world = await openQuotaWorld()
+    const accountId = 'f'.repeat(24)
+    expect(
+      await consumeUnits(world.ports, { accountId }, { units: 1 }).catch((error) => error),
+    ).toMatchObject({
+      code: 'not_found',
+    })
+  })
 })
