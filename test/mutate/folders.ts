@@ -21,7 +21,7 @@ export const TESTS: Record<string, string[]> = {
     'test/machine/{cards-order,cards-random,purchases-machine}.deep.test.ts',
   ],
   'core/keys': [
-    'test/core/{key-limits,key-settings,key-text,keys}.test.ts',
+    'test/core/{credential-cache,key-limits,key-settings,key-text,keys,limit-change}.test.ts',
     'test/v1/{activate,change-key,create-key,delete-key,key-login,list-keys,rotate-key}.test.ts',
     'test/rest/{create,delete,get,update}-app.test.ts',
     'test/conformance/keys.test.ts',
