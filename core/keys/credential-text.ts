@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Deps } from '../ports.ts'
-import { type Checked, checkOf, withCheck } from './text-check.ts'
+import { type CheckResult, checkOf, withCheck } from './text-check.ts'
 
 /**
  * The text of a credential that a program of the company has: `<prefix>_<secret>_<check>`, where the secret is 256 random
@@ -29,7 +29,7 @@ export const credentialCheck = (
   deps: Deps<'keyring'>,
   { prefix }: CredentialText,
   credential: string,
-): Checked => (CREDENTIAL.exec(credential)?.[1] === prefix ? checkOf(deps, CHECK, credential) : 'wrong')
+): CheckResult => (CREDENTIAL.exec(credential)?.[1] === prefix ? checkOf(deps, CHECK, credential) : 'wrong')
 
 /** What is stored of a credential: a hash without a secret, because a credential has 256 random bits. */
 export const credentialHash = ({ purpose }: CredentialText, credential: string): string =>

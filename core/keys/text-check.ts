@@ -17,10 +17,10 @@ export const withCheck = (deps: Deps<'keyring'>, purpose: MacPurpose, text: stri
   text + deps.keyring.versions[0] + checkDigits(deps.keyring.mac(purpose, text))
 
 /** `unknown` if the version is not live: then Bursar may have made the text. */
-export type Checked = 'right' | 'wrong' | 'unknown'
+export type CheckResult = 'right' | 'wrong' | 'unknown'
 
 /** Whether Bursar has made the text. Calls nothing. */
-export function checkOf({ keyring }: Deps<'keyring'>, purpose: MacPurpose, text: string): Checked {
+export function checkOf({ keyring }: Deps<'keyring'>, purpose: MacPurpose, text: string): CheckResult {
   const check = text.slice(-CHECK_DIGITS)
   if (!/^[0-9a-f]{16}$/.test(check)) return 'wrong'
   const mac = keyring.macBy(check.slice(0, VERSION_DIGITS), purpose, text.slice(0, -CHECK_DIGITS))

@@ -269,7 +269,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 1, TransactWriteItems: 1, UpdateItem: 1 },
       readUnits: 1,
-      writeUnits: 10,
+      writeUnits: 13,
       cognito: { AdminSetUserPassword: 1 },
     },
   ],
@@ -1132,7 +1132,7 @@ const bySample: [route: string, Cost][] = [
     {
       dynamodb: { Query: 1, UpdateItem: 1, TransactWriteItems: 1 },
       readUnits: 1,
-      writeUnits: 10,
+      writeUnits: 13,
       kms: { Decrypt: 1 },
     },
   ],
@@ -1142,7 +1142,7 @@ const bySample: [route: string, Cost][] = [
     {
       dynamodb: { Query: 1, UpdateItem: 1, TransactWriteItems: 1 },
       readUnits: 1,
-      writeUnits: 17,
+      writeUnits: 20,
       kms: { Decrypt: 1 },
     },
   ],
@@ -1156,7 +1156,7 @@ const bySample: [route: string, Cost][] = [
     {
       dynamodb: { GetItem: 1, Query: 2, TransactWriteItems: 2 },
       readUnits: 3,
-      writeUnits: 35,
+      writeUnits: 38,
       cognito: { AdminSetUserPassword: 1 },
     },
   ],
@@ -1166,19 +1166,19 @@ const bySample: [route: string, Cost][] = [
     {
       dynamodb: { Query: 1, TransactWriteItems: 1 },
       readUnits: 1,
-      writeUnits: 11,
+      writeUnits: 14,
       cognito: { AdminInitiateAuth: 1, RevokeToken: 1 },
     },
   ],
   [
     'POST /v1/auth/recovery/stop',
-    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 11 },
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 14 },
   ],
   ['GET /v1/auth/passkeys', READ_ACCOUNT],
   ['PUT /v1/auth/passkeys/{id}', ONE_WRITE],
   [
     'DELETE /v1/auth/passkeys/{id}',
-    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 9 },
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 12 },
   ],
   [
     'DELETE /v1/keys/{id}',

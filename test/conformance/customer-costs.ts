@@ -33,7 +33,7 @@ export const CUSTOMER_COSTS = {
   'PUT /v1/user/resetPassword': {
     dynamodb: { GetItem: 1, Query: 2, TransactWriteItems: 2 },
     readUnits: 3,
-    writeUnits: 33,
+    writeUnits: 36,
     cognito: { AdminSetUserPassword: 1 },
   },
   'GET /v1/usage': { dynamodb: { Query: 5, GetItem: 1 }, readUnits: 6, writeUnits: 0 },

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { randomIds } from '../../core/adapters/ids.ts'
-import { openKeyring } from '../../core/adapters/keyring.ts'
+import { keyringOf } from '../support/keyrings.ts'
 import { credentialFinder, REMEMBERED_MS } from '../../core/keys/credential-cache.ts'
 import { newCredential } from '../../core/keys/credential-text.ts'
 import type { Ports } from '../../core/ports.ts'
@@ -21,7 +21,7 @@ function open() {
       return table.answer()
     },
   }
-  const keyring = openKeyring('5'.repeat(64))
+  const keyring = keyringOf('5'.repeat(64))
   const ports = { clock, keyring, table, ids: randomIds(clock as never) } as unknown as Ports
   const find = credentialFinder(
     KIND,
@@ -100,7 +100,7 @@ test('a credential of another kind, or of another deployment, is none', async ()
     { ...KIND, purpose: 'other' },
   ])
     expect(await find(ports, newCredential(ports, kind))).toBeUndefined()
-  const elsewhere = { ...ports, keyring: openKeyring('6'.repeat(64)) } as unknown as Ports
+  const elsewhere = { ...ports, keyring: keyringOf('6'.repeat(64)) } as unknown as Ports
   expect(await find(ports, newCredential(elsewhere, KIND))).toBeUndefined()
   expect(table.reads).toBe(0)
 })

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { openKeyring } from '../../core/adapters/keyring.ts'
 import {
   countTry,
   countWrongPassword,
@@ -13,6 +12,7 @@ import type { DomainError } from '../../core/errors.ts'
 import type { Ports } from '../../core/ports.ts'
 import { keys } from '../../core/table/keys.ts'
 import { memoryTable } from '../machine/memory-table.ts'
+import { keyringOf } from '../support/keyrings.ts'
 
 const MINUTE_MS = 60_000
 const GUARD = keys.emailGuard('ada@example.com')
@@ -20,7 +20,7 @@ const GUARD = keys.emailGuard('ada@example.com')
 function open() {
   let nowMs = Date.UTC(2026, 10, 21, 12)
   const clock = { nowMs: () => nowMs, wait: () => new Promise<void>((resolve) => setImmediate(resolve)) }
-  const ports = { table: memoryTable(), clock, keyring: openKeyring('5'.repeat(64)) }
+  const ports = { table: memoryTable(), clock, keyring: keyringOf('5'.repeat(64)) }
   const from = (ip = '192.0.2.1') => ({ ...ports, origin: { ip } }) as unknown as Ports
   const read = async (deps = from()) => (await readName(deps, GUARD)).tries
   return {

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { openKeyring } from '../../core/adapters/keyring.ts'
 import {
   countShown,
   isOwnersNetwork,
@@ -14,6 +13,7 @@ import { DomainError } from '../../core/errors.ts'
 import type { Ports } from '../../core/ports.ts'
 import type { Table } from '../../core/table/table.ts'
 import { memoryTable } from '../machine/memory-table.ts'
+import { keyringOf } from '../support/keyrings.ts'
 import { recordingLog } from '../support/log.ts'
 
 const MINUTE_MS = 60_000
@@ -26,7 +26,7 @@ function open(methods: Partial<Table> = {}) {
   const table = { ...memoryTable(), ...methods }
   const clock = { nowMs: () => nowMs, wait: () => new Promise<void>((resolve) => setImmediate(resolve)) }
   const { log, lines } = recordingLog(clock.nowMs)
-  const ports = { table, clock, log, keyring: openKeyring('5'.repeat(64)) } as unknown as Ports
+  const ports = { table, clock, log, keyring: keyringOf('5'.repeat(64)) } as unknown as Ports
   const show = async (isOwners = false, subject = ACCOUNT) =>
     countShown(ports, subject, await readShown(ports, subject), isOwners)
   return {
