@@ -58,7 +58,7 @@ const CALLED_FOR: Record<string, (before: Item | undefined, after: Item | undefi
 }
 
 /** Events of changes that a single item does not show. */
-const UNSEEN = /^(units\.|quota\.)/
+const UNSEEN = /^(units\.|quota\.|account\.access_changed$|deployment\.)/
 
 /**
  * Watches the writes of a table in memory, each of which is atomic: each change of an account must be announced by
