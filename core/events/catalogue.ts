@@ -172,7 +172,7 @@ export const eventCatalogue = {
   'deployment.revoked': {
     version: 1,
     summary:
-      'An operator has revoked or blocked something that belongs to no account; `accountId` is 24 zeros. `id` is the name of the credential or operator, the digest of the card, the domain, or the code',
+      'An operator has revoked or blocked something that belongs to no account; `accountId` is 24 zeros. `id` is the name of the credential, the account of the operator, the digest of the card, the domain, or the code',
     data: z.object({ what: z.enum(deploymentRevocations), id: z.string() }),
     example: { what: 'service', id: 'gateway' },
   },

@@ -76,7 +76,7 @@ export async function addOperator(
       },
       { check: keys.profile(id), if: expr`#status = ${'active'}` },
       // Another role may be a lower one. A restored backup then removes the operator, who is added again.
-      ...(stored && stored.removedAtMs === undefined ? [announceRevoked(deps, 'operator', name)] : []),
+      ...(stored && stored.removedAtMs === undefined ? [announceRevoked(deps, 'operator', id)] : []),
       ...auditWrites(deps, {
         action: 'operator.added',
         accountId: id,
@@ -115,7 +115,7 @@ export async function removeOperator(
         set: expr`SET #removedAtMs = ${removedAtMs}`,
         if: expr`#role = ${role} AND attribute_not_exists(#removedAtMs)`,
       },
-      announceRevoked(deps, 'operator', operator.name),
+      announceRevoked(deps, 'operator', accountId),
       ...auditWrites(deps, {
         action: 'operator.removed',
         accountId,

@@ -218,9 +218,9 @@ const revokeAgain: Work<'deployment.revoked'> = async (deps, { atMs, data: { wha
     case 'admin-key':
       return isLater(await listAdminKeys(deps)) || revokeAdminKey(deps, id, REASON)
     case 'operator': {
-      const all = await listOperators(deps)
-      const isAddedLater = isLater(all.map(({ name, addedAtMs }) => ({ name, createdAtMs: addedAtMs })))
-      return isAddedLater || removeOperator(deps, id, REASON)
+      const operator = (await listOperators(deps)).find(({ accountId }) => accountId === id)
+      if (!operator) throw new DomainError('not_found')
+      return operator.addedAtMs > atMs || removeOperator(deps, operator.name, REASON)
     }
     case 'card':
       return blockCard(deps, id, REASON)

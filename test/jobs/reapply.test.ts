@@ -2,11 +2,13 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { readAccount } from '../../core/account/account.ts'
 import type { EventTypeName } from '../../core/events/catalogue.ts'
 import { NO_ACCOUNT } from '../../core/events/stored-event.ts'
+import { listOperators } from '../../core/operators/accounts.ts'
 import { reappliedTypes } from '../../core/operators/reapply.ts'
 import { keys, outEventKey } from '../../core/table/keys.ts'
 import { handler } from '../../functions/jobs/reapply.ts'
 import { subscribers } from '../../functions/jobs/schedule.ts'
 import { startApp } from '../support/app.ts'
+import { makeOperator } from '../support/console.ts'
 import { withTwoFactor } from '../support/credentials.ts'
 import { createKey, defaultKey } from '../support/keys.ts'
 import { operate } from '../support/operate.ts'
@@ -197,6 +199,19 @@ describe('what operators revoke', () => {
     expect(await revoked('service', service.name, Date.now() + 1)).toBe('applied')
     app.advance(31_000)
     expect(await spends()).toBe(401)
+  })
+
+  test('an operator is removed, and one who was added later stays', async () => {
+    const { accountId } = await app.signUp()
+    await makeOperator(app, accountId, 'support')
+    const isRemoved = async () => {
+      const all = await listOperators(await app.ports())
+      return all.find((each) => each.accountId === accountId)?.removedAtMs !== undefined
+    }
+    await revoked('operator', accountId, Date.now() - 1_000)
+    expect(await isRemoved()).toBe(false)
+    await revoked('operator', accountId, Date.now() + 1)
+    expect(await isRemoved()).toBe(true)
   })
 
   test('of a name that nobody has is gone', async () => {
