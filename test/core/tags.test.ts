@@ -130,14 +130,16 @@ describe('use by tag', () => {
   })
 
   test('units whose count was refused are spent and answered, have no tag, and leave a line', async () => {
-    const { key, ports, tags, lines } = await open()
+    const { world, key, ports, tags, lines } = await open()
     const refusing = withTagUpdate(ports, async () => {
       throw outage()
     })
     expect(await consumeUnits(refusing, key, { units: 3, tag: 'a' })).toMatchObject({ used: 3 })
     await consumeUnits(ports, key, { units: 4, tag: 'b' })
     expect(await tags()).toEqual([[7, 'b=4', '-=3']])
-    expect(lines).toMatchObject([{ what: 'units may count as used without their tag' }])
+    expect(lines).toMatchObject([
+      { what: 'units may count as used without their tag', accountId: world.accountId },
+    ])
   })
 
   test('a count whose reply was lost is not counted again', async () => {

@@ -4,7 +4,7 @@
  */
 export const TESTS: Record<string, string[]> = {
   'core/quota': [
-    'test/core/{ahead,consume-outage,due,eviction,expire-lots,group-commit,key-limits,lease-expiry,limit-change,lots,refusal,ring-size,tags}.test.ts',
+    'test/core/{ahead,consume-outage,due,eviction,expire-lots,group-commit,key-limits,lease-expiry,limit-change,lots,refusal,ring-size,tags,thresholds}.test.ts',
     'test/core/consume.deep.test.ts',
     'test/machine/{consume,leases,limits,lots,reservations}-random.test.ts',
     'test/jobs/{expire-lots.deep,expire-reservations,tell-alerts}.test.ts',
