@@ -41,14 +41,21 @@ const world = async (): Promise<World> => ({
 })
 
 /** Fields with random text that is too short to be recognised as random. */
-const SHORT_RANDOM = new Set(['invoice_prefix', 'invoicePrefix', 'fingerprint', 'networks', 'keyHash'])
+const SHORT_RANDOM = new Set([
+  'invoice_prefix',
+  'invoicePrefix',
+  'fingerprint',
+  'networks',
+  'keyHash',
+  'mailbox',
+])
 
 /** Replaces random text and the person's names with placeholders, so that two accounts can be compared. */
 function normalised(value: unknown, person: SignedInPerson): unknown {
   if (typeof value === 'string') {
     return [person.email, person.username, person.accountId]
       .reduce((text, own) => text.replaceAll(own, '<own>'), value)
-      .replace(/^APIKEY#.*$/, 'APIKEY#<random>')
+      .replace(/^(APIKEY|TRIAL)#.*$/, '$1#<random>')
       .replace(/^key:[0-9a-f]{8}\.\.\.[0-9a-f]{4}$/, 'key:<random>')
       .replace(/\b(cus|pm|pi|ch|evt|req)_[A-Za-z0-9]+(_secret_[A-Za-z0-9]+)?/g, '$1_<id>')
       .replace(/(?=[A-Za-z+/=_-]*\d)[A-Za-z0-9+/=_-]{16,}/g, '<random>')

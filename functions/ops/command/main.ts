@@ -1,5 +1,5 @@
 /** `npm run ops -- COMMAND`: the operators' commands, over the same endpoints as everybody else's. */
-import { execFile } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { createInterface } from 'node:readline/promises'
 import { promisify } from 'node:util'
 import { commands } from './commands.ts'
@@ -37,7 +37,16 @@ const terminal: Console = {
   progress: (line) => void (process.stderr.isTTY && process.stderr.write(`\r\u001b[K${line}`)),
 }
 
-runOps(process.argv.slice(2), terminal, commands).catch((error: Error) => {
+/** The drill plays a restore with the local stack, which is no part of a deployment. */
+const program =
+  process.argv[2] === 'restore-drill' ? drill : () => runOps(process.argv.slice(2), terminal, commands)
+
+async function drill(): Promise<void> {
+  const { status } = spawnSync('npm', ['run', '--silent', 'restore-drill'], { stdio: 'inherit' })
+  process.exitCode = status ?? 1
+}
+
+program().catch((error: Error) => {
   process.stderr.write(`${error.message}\n`)
   process.exit(1)
 })
