@@ -71,7 +71,7 @@ describe.each(eachRow)('%s', (_, row) => {
       credential.slice(0, -1),
       `${credential}0`,
       credential.toUpperCase().replace('BSS', 'bss'),
-      `bss_${'0'.repeat(64)}_${'0'.repeat(16)}`,
+      `bss_${'0'.repeat(64)}_${credential.slice(-16, -12)}${'0'.repeat(12)}`,
       `bss_${'0'.repeat(64)}_`,
       'bss_',
       `bss_${person.key}`,

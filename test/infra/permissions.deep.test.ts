@@ -125,7 +125,7 @@ describe('a function may make the calls that it makes', () => {
       ...raw,
     })
     expect(status).not.toBe(500)
-    expect(ungrantedCalls()).toEqual([])
+    expect(await ungrantedCalls()).toEqual([])
   })
 
   /** Sends a row's sample with each proof: a wrong and a right password, and a code, while a recovery is open. */

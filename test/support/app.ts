@@ -169,9 +169,11 @@ export async function startApp() {
     hasRunJobs = false
     if (removed.length > 0) await fixtures.transact(removed)
   })
-  afterAll(() => {
+  afterAll(async () => {
     vi.useRealTimers()
-    expect(ungrantedCalls(), 'calls that the deployment does not permit; see npm run generate').toEqual([])
+    expect(await ungrantedCalls(), 'calls that the deployment does not permit; see npm run generate').toEqual(
+      [],
+    )
   })
 
   async function runJob(name: string, event?: { accountId: string }) {

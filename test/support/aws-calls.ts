@@ -2,8 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { subscribe } from 'node:diagnostics_channel'
 import { appendFileSync } from 'node:fs'
 import type { ClientRequest } from 'node:http'
-import { functions } from '../../functions/deploy/functions.ts'
-import { grantsOf } from '../../functions/deploy/permissions.ts'
+import type { Grant } from '../../functions/http/needs.ts'
 
 /**
  * Which function asks AWS for what: every signed request that a function sends in a test, as IAM would see it. Tests of a
@@ -43,20 +42,26 @@ export function noteCall(headers: Readonly<Record<string, unknown>>, path: strin
  * The calls since the last look that the deployment does not grant to their function. With `RECORD_CALLS=<file>` all calls
  * are added to that file, for `npm run record`.
  */
-export function ungrantedCalls(): string[] {
+export async function ungrantedCalls(): Promise<string[]> {
+  // Only now, because this module is loaded before the test file, which may replace modules of rows.
+  const { functions } = await import('../../functions/deploy/functions.ts')
+  const { grantsOf } = await import('../../functions/deploy/permissions.ts')
   const calls = [...seen].flatMap(([name, texts]) => [...texts].map((text) => [name, text] as const))
   seen.clear()
-  const granted = Map.groupBy(calls, ([name, text]) => isGranted(name, text))
+  const grantsIn = (name: string) => {
+    const fn = functions.find((each) => each.name === name)
+    return fn ? grantsOf(fn) : []
+  }
+  const granted = Map.groupBy(calls, ([name, text]) => isGranted(grantsIn(name), text))
   const { RECORD_CALLS } = process.env
   if (RECORD_CALLS)
     appendFileSync(RECORD_CALLS, (granted.get(true) ?? []).map((call) => `${call.join('\t')}\n`).join(''))
   return (granted.get(false) ?? []).map((call) => call.join(' calls '))
 }
 
-function isGranted(name: string, text: string): boolean {
-  const fn = functions.find((each) => each.name === name)
+function isGranted(all: readonly Grant[], text: string): boolean {
   const [action = '', on = ''] = text.split(' ')
-  const grants = fn ? grantsOf(fn).filter(({ actions }) => actions.includes(action)) : []
+  const grants = all.filter(({ actions }) => actions.includes(action))
   if (!action.startsWith('dynamodb:')) return grants.length > 0
   if (on.startsWith('index/'))
     return grants.some((grant) => grant.on.some((index) => `index/${index}` === `${on}Index`))
