@@ -54,9 +54,8 @@ async function run(folder: string): Promise<void> {
     mutator: { excludedMutations: ['StringLiteral'], plugins: null },
     // What is decided once, while a module is loaded, would need a fresh process and all tests for each mutant.
     ignoreStatic: true,
-    plugins: ['runner', 'draw', 'reporter'].map(plugin),
+    plugins: ['runner', 'reporter'].map(plugin),
     testRunner: 'kept',
-    checkers: ['draw'],
     reporters: ['found'],
     coverageAnalysis: 'perTest',
     concurrency,
@@ -123,5 +122,7 @@ const seconds = Math.round((performance.now() - startedMs) / 1000)
 console.log(
   `\nIn ${seconds} s, without ${allMutants.filter(({ isStatic }) => isStatic).length} mutants of loading.`,
 )
-const undecided = found.filter(({ status }) => status === 'undecided').length
-if (undecided > 0) console.log(`${undecided} mutants are undecided: their tests failed without a mutant too.`)
+const undecided = found.filter(({ status }) => status === 'undecided')
+if (undecided.length > 0)
+  console.log(`${undecided.length} are undecided: their tests fail without a mutant too.`)
+for (const reason of new Set(undecided.map((each) => each.reason))) console.log(`  ${reason}`)

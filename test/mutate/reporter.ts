@@ -11,6 +11,8 @@ export interface Found {
   status: 'killed' | 'timed out' | 'survived' | 'undecided'
   /** The survivor is in code that no test reaches. */
   isUnreached: boolean
+  /** What failed without the mutant too, if that left it undecided. */
+  reason?: string | undefined
 }
 
 /** What came out of the run, and how many mutants there are by folder and file. */
@@ -43,17 +45,18 @@ function createReporter(options: unknown): Reporter {
       if (isStatic && !mutant.static) continue
       allMutants.push({ file, isStatic })
       if (isStatic) continue
+      if (!isDrawn(keyOf(root, mutant as Mutant), seed, share)) continue
       mutants.set(mutant.id, mutant as Mutant)
-      if (isDrawn(keyOf(root, mutant as Mutant), seed, share)) wanted += 1
+      wanted += 1
     }
   }
 
-  function onMutantTested({ id, status: told }: Readonly<MutantResult>): void {
+  function onMutantTested({ id, status: told, statusReason }: Readonly<MutantResult>): void {
     const mutant = mutants.get(id)
     const status = STATUS[told]
     if (!mutant || !status) return
     const file = fileOf(root, mutant)
-    found.push({ file, mutant, status, isUnreached: told === 'NoCoverage' })
+    found.push({ file, mutant, status, isUnreached: told === 'NoCoverage', reason: statusReason })
     done += 1
     if (status === 'survived') survived += 1
     const leftMs = ((performance.now() - startedMs) / done) * (wanted - done)

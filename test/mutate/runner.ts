@@ -18,7 +18,7 @@ import { createVitest, type TestModule, type Vitest } from 'vitest/node'
 import { progressOn } from '../support/progress.ts'
 import { TESTS } from './folders.ts'
 import { endKeptProcess, keepingPool } from './keeping-pool.ts'
-import { digestOf, fileOf, keyOf, type Mutant } from './mutants.ts'
+import { digestOf, fileOf, isDrawn, keyOf, type Mutant } from './mutants.ts'
 import { type Settings, settingsOf } from './settings.ts'
 
 /** What a test file reaches. Mutants are Stryker's numbers. */
@@ -59,6 +59,7 @@ class KeepingRunner implements TestRunner {
   readonly #kills = new Map<string, Map<string, number>>()
   readonly #verdicts = new Map<string, Verdict>()
   readonly #verdictsFile: string
+  readonly #reachFile: string
   #vitest: Vitest | undefined
 
   readonly #log: Logger
@@ -66,6 +67,7 @@ class KeepingRunner implements TestRunner {
   constructor(options: unknown, log: Logger) {
     this.#log = log
     this.#settings = settingsOf(options)
+    this.#reachFile = join(this.#settings.memory, `${this.#settings.folder.replace('/', '-')}.json`)
     this.#verdictsFile = join(this.#settings.memory, 'verdicts.jsonl')
   }
 
@@ -94,7 +96,7 @@ class KeepingRunner implements TestRunner {
 
   async dryRun(): Promise<DryRunResult> {
     const show = progressOn({ write: (text) => this.#log.info(text.trim()) })
-    const cacheFile = join(this.#settings.memory, `${this.#settings.folder.replace('/', '-')}.json`)
+    const cacheFile = this.#reachFile
     const known: Record<string, Reach> = existsSync(cacheFile)
       ? JSON.parse(readFileSync(cacheFile, 'utf8'))
       : {}
@@ -142,12 +144,17 @@ class KeepingRunner implements TestRunner {
   }
 
   async mutantRun({ activeMutant, testFilter = [], hitLimit }: MutantRunOptions): Promise<MutantRunResult> {
+    const { root, seed, share } = this.#settings
+    // Stryker has no way to leave out one mutant. The reporter does not count it.
+    if (!isDrawn(keyOf(root, activeMutant), seed, share))
+      return { status: MutantRunStatus.Error, errorMessage: 'not drawn' }
+    this.#recallReach()
     const number = Number(activeMutant.id)
     const kills = this.#kills.get(activeMutant.fileName) ?? new Map<string, number>()
     this.#kills.set(activeMutant.fileName, kills)
     const plan = testFilter
       .map((name) => {
-        const tests = this.#reach.get(name)!.tests.filter(({ mutants }) => mutants.includes(number))
+        const tests = (this.#reach.get(name)?.tests ?? []).filter(({ mutants }) => mutants.includes(number))
         return { name, ids: tests.map(({ id }) => id), ms: tests.reduce((sum, { ms }) => sum + ms, 0) }
       })
       .filter(({ ids }) => ids.length > 0)
@@ -157,6 +164,13 @@ class KeepingRunner implements TestRunner {
       plan.map(({ name }) => name),
       () => this.#judge(plan, activeMutant.id, hitLimit, kills),
     )
+  }
+
+  /** After a crash Stryker starts another process, which has seen no dry run. */
+  #recallReach(): void {
+    if (this.#reach.size > 0) return
+    const known: Record<string, Reach> = JSON.parse(readFileSync(this.#reachFile, 'utf8'))
+    for (const [name, reach] of Object.entries(known)) this.#reach.set(name, reach)
   }
 
   /** The verdict of an earlier run, if neither the source nor the tests that decide have changed. */
