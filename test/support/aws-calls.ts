@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { subscribe } from 'node:diagnostics_channel'
 import { appendFileSync } from 'node:fs'
 import type { ClientRequest } from 'node:http'
+import type { Purpose } from '../../core/purposes.ts'
 import type { Grant } from '../../functions/http/needs.ts'
 
 /**
@@ -38,6 +39,14 @@ export function noteCall(headers: Readonly<Record<string, unknown>>, path: strin
   for (const call of callsIn(String(headers['x-amz-target'] ?? ''), path, body)) calls.add(call)
 }
 
+/** Notes for what the function that runs uses the root secret. */
+export function notePurpose(purpose: Purpose): void {
+  const name = running.getStore()
+  if (name !== undefined) seen.set(name, (seen.get(name) ?? new Set()).add(`${KEYRING}${purpose}`))
+}
+
+const KEYRING = 'keyring '
+
 /**
  * The calls since the last look that the deployment does not grant to their function. With `RECORD_CALLS=<file>` all calls
  * are added to that file, for `npm run record`.
@@ -45,17 +54,29 @@ export function noteCall(headers: Readonly<Record<string, unknown>>, path: strin
 export async function ungrantedCalls(): Promise<string[]> {
   // Only now, because this module is loaded before the test file, which may replace modules of rows.
   const { functions } = await import('../../functions/deploy/functions.ts')
-  const { grantsOf } = await import('../../functions/deploy/permissions.ts')
+  const { grantsOf, purposesOf } = await import('../../functions/deploy/permissions.ts')
   const calls = [...seen].flatMap(([name, texts]) => [...texts].map((text) => [name, text] as const))
   seen.clear()
   const grantsIn = (name: string) => {
     const fn = functions.find((each) => each.name === name)
     return fn ? grantsOf(fn) : []
   }
-  const granted = Map.groupBy(calls, ([name, text]) => isGranted(grantsIn(name), text))
+  const hasKey = (name: string, text: string) => {
+    const fn = functions.find((each) => each.name === name)
+    return fn !== undefined && purposesOf(fn).some((purpose) => text === `${KEYRING}${purpose}`)
+  }
+  const granted = Map.groupBy(calls, ([name, text]) =>
+    text.startsWith(KEYRING) ? hasKey(name, text) : isGranted(grantsIn(name), text),
+  )
   const { RECORD_CALLS } = process.env
   if (RECORD_CALLS)
-    appendFileSync(RECORD_CALLS, (granted.get(true) ?? []).map((call) => `${call.join('\t')}\n`).join(''))
+    appendFileSync(
+      RECORD_CALLS,
+      (granted.get(true) ?? [])
+        .filter(([, text]) => !text.startsWith(KEYRING))
+        .map((call) => `${call.join('\t')}\n`)
+        .join(''),
+    )
   return (granted.get(false) ?? []).map((call) => call.join(' calls '))
 }
 

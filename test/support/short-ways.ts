@@ -1,7 +1,8 @@
 import { vi } from 'vitest'
+import type { Purpose } from '../../core/purposes.ts'
 import type { DynamoDouble } from '../local/dynamodb.ts'
 import { isIntercepted } from '../local/http.ts'
-import { noteCall } from './aws-calls.ts'
+import { noteCall, notePurpose } from './aws-calls.ts'
 
 const shared = globalThis as { shortWays?: Map<string, DynamoDouble['exchange']> }
 
@@ -27,4 +28,27 @@ vi.mock('../../core/adapters/aws-post.ts', async (original) => {
     }
   }
   return { ...real, poster }
+})
+
+// Each function has keys for what its code does with the root secret. Tests have them all, and note which are used.
+vi.mock('../../core/adapters/keyring.ts', async (original) => {
+  const real = await original<typeof import('../../core/adapters/keyring.ts')>()
+  const openKeyring: typeof real.openKeyring = (text) => {
+    const keyring = real.openKeyring(text)
+    const noting = (name: 'mac' | 'macs' | 'macBy' | 'seal' | 'open', at: number) => ({
+      [name]: (...given: unknown[]) => {
+        notePurpose(given[at] as Purpose)
+        return Reflect.apply(keyring[name], keyring, given)
+      },
+    })
+    return {
+      ...keyring,
+      ...noting('mac', 0),
+      ...noting('macs', 0),
+      ...noting('macBy', 1),
+      ...noting('seal', 0),
+      ...noting('open', 0),
+    }
+  }
+  return { ...real, openKeyring }
 })
