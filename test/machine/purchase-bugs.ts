@@ -859,8 +859,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a link with a made-up code stops auto-renewal',
-    find: 'if (!timingSafeEqual(linkMac(deps, purpose, content), bytes.subarray(size))) return undefined',
-    put: '',
+    find: 'return linkMacs(deps, purpose, content).some((mac) => timingSafeEqual(mac, sent)) ? content : undefined',
+    put: 'return content',
     foundBy: failed(madeUpLink),
   },
   {

@@ -102,6 +102,7 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     using: { expr },
     namesFrom: [
       'if (id && hasId(counter, id)) return',
+      'const entries = id?.entries ?? []',
       'await deps.table.update(keys.quota(accountId), set, condition, { once })',
       "unchangedSince(seen.item, ['b', 'w', 'i'])",
     ],
@@ -628,8 +629,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'a settle does not change the day',
-    find: 'counter.day < today ? await changeDay(deps, accountId, counter, today) : await makeRoom(deps, accountId, counter, 1)',
-    put: 'await makeRoom(deps, accountId, counter, 1)',
+    find: 'counter.day < today ? await changeDay(deps, accountId, counter, today) : await makeRoom(deps, accountId, counter, id.entries.length)',
+    put: 'await makeRoom(deps, accountId, counter, id.entries.length)',
     foundBy: 'a settle counts on its own day, and the snapshot of the day before is right',
   },
   {
@@ -643,9 +644,9 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
       {
         find: [
           'expr`attribute_not_exists(#x)`,',
-          'expr`(attribute_not_exists(#a) OR size(#a) < ${ringMost(seen.item)})`',
+          'expr`(attribute_not_exists(#a) OR size(#a) <= ${ringMost(seen.item) - id.entries.length})`',
         ],
-        put: 'expr`(attribute_not_exists(#a) OR size(#a) < ${ringMost(seen.item)})`',
+        put: 'expr`(attribute_not_exists(#a) OR size(#a) <= ${ringMost(seen.item) - id.entries.length})`',
       },
     ],
     foundBy: 'a blocked account settles nothing, and its reservations return',

@@ -81,9 +81,9 @@ export const MEASURED = {
   renew: {
     count: 1,
     cost: {
-      dynamodb: { Query: 2, TransactWriteItems: 3, GetItem: 4, PutItem: 2, UpdateItem: 3, DeleteItem: 1 },
-      readUnits: 6,
-      writeUnits: 50,
+      dynamodb: { Query: 2, TransactWriteItems: 3, GetItem: 5, PutItem: 2, UpdateItem: 3, DeleteItem: 1 },
+      readUnits: 7,
+      writeUnits: 48,
       stripe: { 'POST /v1/payment_intents': 1, 'POST /v1/payment_intents/*/confirm': 1 },
     },
   },
