@@ -27,7 +27,7 @@ import { DAY_MS, HOUR_MS } from '../time.ts'
 import { type Profile, parseProfile } from './account.ts'
 import { emailKey, usernameKey } from './fields.ts'
 
-export type EraseDeps = Deps<'table' | 'identity' | 'keyring' | 'payments'>
+export type EraseDeps = Deps<'table' | 'identity' | 'payments'>
 
 /** A step that failed, or that has to wait, is tried again after this time. */
 const AGAIN_MS = HOUR_MS

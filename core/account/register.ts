@@ -181,7 +181,7 @@ const LEFTOVERS = ['KEY#', 'NOTICE#', 'MAIL#', 'DAY#', AUDIT_PREFIX, 'OUT', LIST
  * Removes an account whose address nobody has confirmed, and frees its names. It never bought or spent anything.
  * @returns false if it has been confirmed, or has finished its registration, since it was read.
  */
-async function removeUnconfirmed(deps: Deps<'table' | 'keyring'>, profile: Profile): Promise<boolean> {
+async function removeUnconfirmed(deps: Deps<'table'>, profile: Profile): Promise<boolean> {
   const { id, status, email, username } = profile
   const isOwn = expr`#accountId = ${id}`
   // The owner of the address may have taken it with a mailed code.
@@ -213,7 +213,7 @@ async function removeUnconfirmed(deps: Deps<'table' | 'keyring'>, profile: Profi
  * removed before the account, because after a crash the next sweep can find the account only by its profile.
  * @returns how many were removed, and how many failed and stay due.
  */
-export async function sweepPending(deps: Deps<'table' | 'identity' | 'keyring'>, run: Run): Promise<Worked> {
+export async function sweepPending(deps: Deps<'table' | 'identity'>, run: Run): Promise<Worked> {
   return eachDue(deps, 'PENDING', run, async (key) => {
     const item = await deps.table.get(key)
     if (!item) return false

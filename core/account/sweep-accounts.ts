@@ -13,7 +13,7 @@ export interface SweptAccounts {
 
 /** Removes accounts that nobody confirmed, and erases those that their owners have deleted. */
 export async function sweepAccounts(
-  deps: Deps<'table' | 'identity' | 'keyring' | 'payments'>,
+  deps: Deps<'table' | 'identity' | 'payments'>,
   run: Run,
 ): Promise<SweptAccounts> {
   const nowMs = deps.clock.nowMs()

@@ -48,7 +48,7 @@ import { listAdminKeys, revokeAdminKey } from './admin-keys.ts'
  * - Nothing is created from an event, and no event brings a secret back: a rotated key gets a text that nobody has seen.
  */
 
-type ReapplyDeps = MoneyDeps & EraseDeps
+type ReapplyDeps = MoneyDeps & EraseDeps & Deps<'keyring'>
 
 /** What became of an event. `known`: the table has its change. */
 export type Reapplied = 'applied' | 'known' | 'outdated' | 'no change' | 'gone' | 'malformed'

@@ -101,8 +101,7 @@ test('a function gets a key of the root secret for each purpose that its code na
 export const handler = ({ keyring }) => keyring.seal(PURPOSE, keyring.mac('mac:code', 'mac:unknown'), 'seal')
 const never = ({ keyring }) => keyring.mac('mac:limit')`,
   )
-  // The line of a request names its network.
-  expect(purposes).toEqual(['mac:code', 'mac:log-source', 'seal:answer'])
+  expect(purposes).toEqual(['mac:code', 'seal:answer'])
   expect((await callsOf({ ...named('v1-login'), needs: [] })).purposes).toEqual([])
 })
 
