@@ -118,11 +118,15 @@ export function checkPublished(told: readonly Envelope[], items: readonly Item[]
     assert.equal(numbers.get(id) ?? sequence, sequence, `${title}: an event has two numbers`)
     numbers.set(id, sequence)
   }
-  const first = [...numbers.values()]
-  assert.deepEqual(
-    first,
-    first.map((_, n) => n + 1),
-    `${title}: events are not numbered in order`,
-  )
+  // The events of the deployment, such as of a coupon that was stopped, have numbers of their own.
+  for (const of of new Set(told.map(({ accountId }) => accountId))) {
+    const ids = new Set(told.filter(({ accountId }) => accountId === of).map(({ id }) => id))
+    const first = [...ids].map((id) => numbers.get(id))
+    assert.deepEqual(
+      first,
+      first.map((_, n) => n + 1),
+      `${title}: events are not numbered in order`,
+    )
+  }
   assert.deepEqual([...numbers.keys()].sort(), stored.map(({ id }) => String(id)).sort(), `${title}: events`)
 }
