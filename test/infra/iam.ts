@@ -65,7 +65,7 @@ function askedOf(graph: Graph, call: string): Asked[] {
   })
   const prefix = prefixOf(graph)
   if (service === 'dynamodb') {
-    const table = arn('dynamodb', `table/${prefix}`)
+    const table = arn('dynamodb', `table/${graph.environment.TABLE ?? prefix}`)
     const isIndex = about.startsWith('index/')
     const item = isIndex
       ? ask(`${table}/${about}`)

@@ -218,6 +218,7 @@ const VAULT: Record<string, string[]> = {
   'v1-passkey-login': ['AdminInitiateAuth', 'AdminRespondToAuthChallenge'],
   'ops-erase': ['AdminInitiateAuth', 'AdminDeleteUser'],
   'jobs-sweep': ['AdminDeleteUser'],
+  'jobs-reapply': ['AdminDeleteUser', 'AdminSetUserPassword'],
 }
 
 const logArn = (graph: Graph, name: string) => arn('logs', `log-group:/aws/lambda/${prefixOf(graph)}-${name}`)
@@ -248,27 +249,27 @@ const isOnTable = (graph: Graph, { resources }: Statement) => resources.includes
 
 /** Who may read what not every function may, by the functions' names. */
 const READERS: Record<string, RegExp> = {
-  'SERVICE#*': /consume|reserv|lease|balance|service/,
-  SERVICES: /^ops-.*service/,
-  'ADMINKEY#*': /^admin-|^ops-.*admin-key/,
-  ADMINKEYS: /^ops-.*admin-key/,
-  OPERATORS: /^ops-/,
+  'SERVICE#*': /consume|reserv|lease|balance|service|^jobs-reapply/,
+  SERVICES: /^ops-.*service|^jobs-reapply/,
+  'ADMINKEY#*': /^admin-|^ops-.*admin-key|^jobs-reapply/,
+  ADMINKEYS: /^ops-.*admin-key|^jobs-reapply/,
+  OPERATORS: /^ops-|^jobs-reapply/,
   ENDPOINTS: /endpoint|deliver|^ops-replay|^jobs-(?:publish|reseal)/,
   'ENDPOINT#*': /endpoint|deliver|^ops-replay|^jobs-publish/,
   'IMPORT#*': /^ops-import-users$/,
   // Whoever may confirm what an account buys or which card it has, may end its trial.
   'TRIAL#*':
-    /activate|import|verify-payment|card|bundle|buy|delete-user|stripe|suspend|close|erase|refund|reconcile|^jobs-(?:check-quotas|settle|sweep|renew|reseal)/,
+    /activate|import|verify-payment|card|bundle|buy|delete-user|stripe|suspend|close|erase|refund|reconcile|^jobs-(?:check-quotas|settle|sweep|renew|reseal|reapply)/,
   TOTALS: /^ops-totals|^jobs-(?:publish-events|count-use)/,
 }
 
 /** Who may change what others only read. */
 const MAKERS: Record<string, RegExp> = {
-  'SERVICE#*': /^ops-.*service/,
-  'ADMINKEY#*': /^ops-.*admin-key/,
-  OPERATORS: /^ops-(?:add|remove)-operator$|^ops-add-admin-key$/,
+  'SERVICE#*': /^ops-.*service|^jobs-reapply/,
+  'ADMINKEY#*': /^ops-.*admin-key|^jobs-reapply/,
+  OPERATORS: /^ops-(?:add|remove)-operator$|^ops-add-admin-key$|^jobs-reapply/,
   PLANS: /^ops-apply-plans$/,
-  MAILDOMAINS: /^ops-rule-mail-domain$/,
+  MAILDOMAINS: /^ops-rule-mail-domain$|^jobs-reapply/,
 }
 
 /** A request with an application key reaches accounts, and the look-up of keys and services. */
@@ -607,7 +608,9 @@ const keyrings: Rule = (graph) => [
     ]
   }),
   ...graph.resources
-    .filter(({ inputs }) => JSON.stringify(inputs)?.includes(ENVIRONMENT.SST_SECRET_RootSecret))
+    .filter(
+      ({ custom, inputs }) => custom && JSON.stringify(inputs)?.includes(ENVIRONMENT.SST_SECRET_RootSecret),
+    )
     .map(({ type, name }) => `${type} ${name} has the root secret`),
 ]
 

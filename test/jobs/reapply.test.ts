@@ -8,6 +8,7 @@ import { keys, outEventKey } from '../../core/table/keys.ts'
 import { handler } from '../../functions/jobs/reapply.ts'
 import { subscribers } from '../../functions/jobs/schedule.ts'
 import { startApp } from '../support/app.ts'
+import { asFunction } from '../support/aws-calls.ts'
 import { makeOperator } from '../support/console.ts'
 import { withTwoFactor } from '../support/credentials.ts'
 import { createKey, defaultKey } from '../support/keys.ts'
@@ -29,7 +30,8 @@ function replayed(accountId: string, type: EventTypeName, data: object, atMs = D
   return { id: `bus-${id}`, source: 'bursar', 'detail-type': type, 'replay-name': 'restore', detail }
 }
 
-const reapply = async (event: object) => (await handler(event)).event
+const reapply = async (event: object) =>
+  (await asFunction('functions/jobs/reapply.ts', () => handler(event))).event
 const stored = async ({ accountId }: SignedInPerson) => readAccount(await app.ports(), accountId)
 const spend = async (key: string) => (await consume(app, key, { units: 1 })).status
 
