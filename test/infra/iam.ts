@@ -220,6 +220,11 @@ const UNUSED: readonly [why: string, of: RegExp, actions: RegExp][] = [
   ],
   ['a code proves a session, too', /^v1-finish-recovery$/, /^kms:Decrypt$/],
   [
+    'closing an account erases one that is due at once, as tests of jobs-sweep and ops-erase do',
+    /^jobs-reapply$/,
+    /^cognito-idp:AdminDeleteUser$/,
+  ],
+  [
     'crediting a payment may be a renewal, which checks the default card, as in jobs-check-quotas',
     /^(?:jobs-sweep|ops-reconcile|ops-reconcile-account|ops-refund|webhooks-stripe)$/,
     /^dynamodb:ConditionCheckItem$/,
