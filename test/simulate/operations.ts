@@ -79,7 +79,7 @@ export const OPERATIONS = {
   seeInvoices: request(pinned('GET /v1/invoice/list')),
   askReset: request(pinned('POST /v1/user/resetPassword'), { 'due ASK': 1 }),
   answerReset: work(MEASURED.answerReset.cost, { 'due ASK': 2, 'due MAIL': 3 }),
-  reset: request(pinned('PUT /v1/user/resetPassword'), { 'due MAIL': 1, 'due EVENT': 2, 'listed key': 2 }),
+  reset: request(pinned('PUT /v1/user/resetPassword'), { 'due MAIL': 1, 'due EVENT': 3, 'listed key': 2 }),
   consume: request(each(MEASURED.consumes.cost, MEASURED.consumes.count)),
   batch: request(each(MEASURED.batches.cost, MEASURED.batches.count)),
   /** What the first consume of an account's day costs more. */
