@@ -6,6 +6,7 @@ import { jobs, subscribers, tasks } from '../../functions/jobs/schedule.ts'
 import { STRIPE_JS } from '../../functions/pages/site.ts'
 import { type LocalClock, startClock } from './clock.ts'
 import { ControlError, type Controls, serveControls } from './controls.ts'
+import { requireFormat } from './data-format.ts'
 import { REGION } from './event.ts'
 import type { FaultControls } from './faults.ts'
 import { startGateway } from './gateway.ts'
@@ -67,6 +68,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     if (dataFolder !== undefined) {
       mkdirSync(dataFolder, { recursive: true })
       parts.push(lockFolder(dataFolder))
+      requireFormat(dataFolder, join(dataFolder, 'table.db'))
     }
     const operators = localOperators()
     const clock = startClock(dataFolder && join(dataFolder, 'clock.json'))
