@@ -493,12 +493,19 @@ describe.concurrent('a server that cannot start says why in one sentence and exi
     const folder = newFolder()
     const file = join(folder, 'table.db')
     writeFileSync(file, 'garbage')
+    writeFileSync(join(folder, 'format'), '2')
     const sentence = new RegExp(`cannot use ${file} .*Delete that file to start afresh`)
     await expectSentence(['--port', '0', '--data', folder], sentence)
     rmSync(file)
     const server = await start(['--data', folder])
     expect((await register(server.url, newPerson())).status).toBe(201)
     await server.stop('SIGTERM')
+  })
+
+  test('data of another version', async () => {
+    const folder = newFolder()
+    writeFileSync(join(folder, 'table.db'), '')
+    await expectSentence(['--port', '0', '--data', folder], /another version of Bursar.* Delete the folder/)
   })
 
   test('a broken user pool file', async () => {
