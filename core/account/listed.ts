@@ -18,6 +18,9 @@ import type { Profile } from './account.ts'
 /** What a mark says. `low`: less than a tenth of the bundle is left. `owed`: the account owes units or money. */
 export type Mark = 'paid' | 'owed' | 'low' | 'undeliverable' | 'bundle'
 
+/** The lists that have every account that was not erased. */
+export const EVERY_ACCOUNT = ['active', 'pending', 'suspended', 'deactivated'] as const
+
 /** The list of the accounts that hold a bundle. */
 export const bundleList = (bundle: string): string => `bundle:${bundle}`
 

@@ -12,6 +12,7 @@ import { ignoreRefusal } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
 import { DAY_MS, MINUTE_MS } from '../time.ts'
 import { type Profile, parseProfile } from './account.ts'
+import { EVERY_ACCOUNT } from './listed.ts'
 
 /**
  * While the root secret rotates, this job goes through all accounts, the newest first, and replaces what the profile has of
@@ -28,8 +29,6 @@ const DEPLOYING_MS = 20 * MINUTE_MS
 /** Longer than any mailed code or link, or any answer or request id that is kept to recognise a repeat, is good. */
 const LONGEST_MS = INVITATION_CODE_KEPT_MS + DAY_MS
 
-/** The lists that have every account that was not erased. */
-const LISTS = ['active', 'pending', 'suspended', 'deactivated'] as const
 const PAGE = 500
 
 const progressSchema = z.object({
@@ -71,7 +70,7 @@ export async function resealAccounts(deps: ResealDeps, run: Run): Promise<Reseal
   let failed = 0
   if (nowMs >= progress.sinceMs + DEPLOYING_MS) {
     await resealEndpoints(deps)
-    while (progress.list < LISTS.length && failed === 0 && deps.clock.nowMs() < run.untilMs) {
+    while (progress.list < EVERY_ACCOUNT.length && failed === 0 && deps.clock.nowMs() < run.untilMs) {
       failed = await resealPage(deps, run, progress)
       await deps.table.put({ ...key, ...progress })
     }
@@ -81,7 +80,7 @@ export async function resealAccounts(deps: ResealDeps, run: Run): Promise<Reseal
     resealed,
     lost,
     failed,
-    oldMayGoMs: list < LISTS.length ? undefined : sinceMs + DEPLOYING_MS + LONGEST_MS,
+    oldMayGoMs: list < EVERY_ACCOUNT.length ? undefined : sinceMs + DEPLOYING_MS + LONGEST_MS,
   }
 }
 
@@ -91,7 +90,7 @@ async function resealPage(
   run: Run,
   progress: z.infer<typeof progressSchema>,
 ): Promise<number> {
-  const page = await deps.listing.listed(LISTS[progress.list] ?? '', ['0', progress.after], PAGE)
+  const page = await deps.listing.listed(EVERY_ACCOUNT[progress.list] ?? '', ['0', progress.after], PAGE)
   const fresh = page.filter(({ id }) => id !== progress.after)
   const { done, failed, left } = await eachOf(deps, fresh, run, async (entry) => {
     const item = await deps.table.get(keys.profile(accountIdIn(entry)))
@@ -115,7 +114,7 @@ async function resealProfile(deps: ResealDeps, profile: Profile): Promise<'resea
   const hash = resealedHash(deps, profile)
   const [mailbox, ...earlier] = provedMailboxesOf(deps, email)
   const hasMoved = emailVerified && mailbox !== profile.mailbox
-  const isLost = key === undefined && profile.defaultKey.slice(0, 4) !== deps.keyring.versions[0]
+  const isLost = key === undefined && !profile.defaultKey.startsWith(deps.keyring.versions[0])
   if (key === undefined && hash === undefined && !hasMoved) return isLost ? 'lost' : 'same'
   const sets = [
     ...(key === undefined ? [] : [expr`#defaultKey = ${key}`]),

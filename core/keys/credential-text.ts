@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto'
 import type { Deps } from '../ports.ts'
-import { type CheckResult, checkOf, withCheck } from './text-check.ts'
+import { type CheckResult, checkOf, textHash, withCheck } from './text-check.ts'
 
 /**
  * The text of a credential that a program of the company has: `<prefix>_<secret>_<check>`, where the secret is 256 random
@@ -33,4 +32,4 @@ export const credentialCheck = (
 
 /** What is stored of a credential: a hash without a secret, because a credential has 256 random bits. */
 export const credentialHash = ({ purpose }: CredentialText, credential: string): string =>
-  createHash('sha256').update(`bursar:${purpose}-hash:${credential}`).digest('hex')
+  textHash(`${purpose}-hash`, credential).toString('hex')

@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto'
 import type { Deps } from '../ports.ts'
-import { checkOf, withCheck } from './text-check.ts'
+import { checkOf, textHash, withCheck } from './text-check.ts'
 
 /**
  * A further key as text: `bsr_<secret>_<slot>_<account>_<check>`, where the secret is 256 random bits in hex
@@ -55,13 +54,10 @@ export const FIXED_KEY_IDS = new Map([
  * A further key has 24 hex digits.
  */
 export const keyIdOf = (accountId: string, slot: number): string =>
-  FIXED_KEY_IDS.get(slot) ?? sha256('key-id', `${accountId} ${slot}`).toString('hex').slice(0, 24)
+  FIXED_KEY_IDS.get(slot) ?? textHash('key-id', `${accountId} ${slot}`).toString('hex').slice(0, 24)
 
 /**
  * What is stored of any key. A hash without a secret suffices, because a key has at least 122 random bits; so keys outlive
  * the root secret.
  */
-export const keyHash = (key: string): Buffer => sha256('key-hash', key).subarray(0, HASH_BYTES)
-
-const sha256 = (purpose: string, text: string): Buffer =>
-  createHash('sha256').update(`bursar:${purpose}:${text}`).digest()
+export const keyHash = (key: string): Buffer => textHash('key-hash', key).subarray(0, HASH_BYTES)

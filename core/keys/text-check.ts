@@ -1,4 +1,4 @@
-import { timingSafeEqual } from 'node:crypto'
+import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Deps } from '../ports.ts'
 import type { MacPurpose } from '../purposes.ts'
 
@@ -30,3 +30,7 @@ export function checkOf({ keyring }: Deps<'keyring'>, purpose: MacPurpose, text:
 }
 
 const checkDigits = (mac: Buffer): string => mac.toString('hex').slice(0, CHECK_DIGITS - VERSION_DIGITS)
+
+/** What is stored of a key or credential: SHA-256 without a secret, because its text has 122 random bits or more. */
+export const textHash = (purpose: string, text: string): Buffer =>
+  createHash('sha256').update(`bursar:${purpose}:${text}`).digest()

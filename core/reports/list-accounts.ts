@@ -1,5 +1,5 @@
 import { type Account, readAccount } from '../account/account.ts'
-import { bundleList, owes } from '../account/listed.ts'
+import { bundleList, EVERY_ACCOUNT, owes } from '../account/listed.ts'
 import { isUndeliverable } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { CURRENCY } from '../purchases/catalogue.ts'
@@ -83,7 +83,7 @@ function listsOf({ low, owed, undeliverable, bundle, paid, standing }: AccountFi
   if (standing !== undefined && statusOf[standing] !== 'active') return [statusOf[standing]]
   if (bundle !== undefined) return [bundleList(bundle)]
   if (paid) return ['paid']
-  return standing === undefined ? ['active', 'pending', 'suspended', 'deactivated'] : ['active']
+  return standing === undefined ? [...EVERY_ACCOUNT] : ['active']
 }
 
 /** Whether nearly every account of the lists matches. */

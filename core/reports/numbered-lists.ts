@@ -1,5 +1,5 @@
 import { type Account, readAccount } from '../account/account.ts'
-import { INVOICES } from '../account/listed.ts'
+import { EVERY_ACCOUNT, INVOICES } from '../account/listed.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { type ListedInvoice, listInvoices, readListedInvoice } from '../purchases/invoices.ts'
@@ -12,9 +12,6 @@ export type OwnedInvoice = ListedInvoice & { accountId: string }
 /** The first and the last text that an id may be. */
 const ALL_IDS = ['0', '~'] as const
 
-/** The lists that have every account that was not erased. */
-const LISTS = ['active', 'pending', 'suspended', 'deactivated']
-
 /**
  * A page of all accounts but erased ones, the newest first: one Query of the index for each status, and one of each
  * account that is shown. Accounts that are erased meanwhile are missing on their page.
@@ -23,7 +20,9 @@ export async function accountsByPage(
   deps: Deps<'table' | 'listing'>,
   page: NumberedPage,
 ): Promise<{ accounts: Account[]; hasNext: boolean }> {
-  const found = await Promise.all(LISTS.map((list) => deps.listing.listed(list, ALL_IDS, entriesUpTo(page))))
+  const found = await Promise.all(
+    EVERY_ACCOUNT.map((list) => deps.listing.listed(list, ALL_IDS, entriesUpTo(page))),
+  )
   // Every list is complete down to its last entry, so the first of all of them are, too.
   const ids = [...new Set(found.flat().map(accountIdIn))].sort().reverse()
   const { entries, hasNext } = pageOf(ids, page)

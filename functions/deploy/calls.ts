@@ -1,16 +1,6 @@
 // Written by `npm run generate` from the code that each function can reach.
 
-/** What a function can ask AWS for. `permissions.ts` grants this and nothing else. */
-export interface Calls {
-  /** Methods of ports; a write of a transaction counts as the method of the table that is called like it. */
-  methods: string
-  /** Partitions of the table that the function only reads, as patterns of IAM. */
-  reads: string
-  /** Partitions that it may write, and read. */
-  writes: string
-  /** What it does with the root secret, for which it gets a key each. */
-  purposes: string
-}
+import type { Calls } from './functions.ts'
 
 // biome-ignore format: a line for each function
 export const calls: Readonly<Record<string, Calls>> = {

@@ -227,3 +227,15 @@ export const tightRoutes: readonly string[] = rows
 export const webhookRoutes: readonly string[] = Object.values<Placed>(webhooks).flatMap((row) =>
   row.routes.map(gatewayKey),
 )
+
+/** What a function can ask AWS for, as words with spaces between. `permissions.ts` grants this and nothing else. */
+export interface Calls {
+  /** Methods of ports; a write of a transaction counts as the method of the table that is called like it. */
+  methods: string
+  /** Partitions of the table that the function only reads, as patterns of IAM. */
+  reads: string
+  /** Partitions that it may write, and read. */
+  writes: string
+  /** What it does with the root secret, for which it gets a key each. */
+  purposes: string
+}

@@ -1,8 +1,8 @@
 import type { Purpose } from '../../core/purposes.ts'
 import { type Condition, factsOf, type Grant, type Setting } from '../http/needs.ts'
 import type { Need } from '../http/route.ts'
-import { type Calls, calls } from './calls.ts'
-import { type Deployed, leavesDeadLetters } from './functions.ts'
+import { calls } from './calls.ts'
+import { type Calls, type Deployed, leavesDeadLetters } from './functions.ts'
 
 /** The permissions of a function for what its code can reach, besides that to write its own log. */
 export function grantsOf(deployed: Deployed): Grant[] {
