@@ -14,6 +14,12 @@ export interface Resource<T> {
   set(value: T): void
 }
 
+/** How often the network has come back on this page. */
+let returns = 0
+addEventListener('online', () => {
+  returns += 1
+})
+
 /** Reads when the page is shown, and again when `inputs` change. An answer that is overtaken by another is dropped. */
 export function useResource<T>(read: () => Promise<T>, inputs: readonly unknown[] = []): Resource<T> {
   const [state, setState] = useState<Pick<Resource<T>, 'value' | 'error' | 'loading'>>({
@@ -22,9 +28,11 @@ export function useResource<T>(read: () => Promise<T>, inputs: readonly unknown[
     loading: true,
   })
   const latest = useRef(0)
+  const returnsBefore = useRef(0)
   const reload = useCallback(async () => {
     latest.current += 1
     const mine = latest.current
+    returnsBefore.current = returns
     setState((before) => ({ ...before, loading: true }))
     try {
       const value = await read()
@@ -40,9 +48,13 @@ export function useResource<T>(read: () => Promise<T>, inputs: readonly unknown[
       latest.current += 1
     }
   }, [reload])
-  // A page that could not be read is read again once there is a network.
+  // A page that could not be read is read again once there is a network, which may have come back while it was read.
   useEffect(() => {
     if (state.loading || !isOffline(state.error)) return
+    if (returns > returnsBefore.current) {
+      reload()
+      return
+    }
     addEventListener('online', reload)
     return () => removeEventListener('online', reload)
   }, [state.error, state.loading, reload])
