@@ -14,7 +14,6 @@ export const PURPOSES = [
   'mac:mail-lane',
   'mac:mailbox',
   'mac:owner-network',
-  'mac:registration',
   'mac:request',
   'mac:reservation',
   'mac:reset',
@@ -32,6 +31,7 @@ export const PURPOSES = [
   'seal:event-endpoint',
   'seal:imported-password',
   'seal:passkey-challenge',
+  'seal:registered-password',
 ] as const
 
 export type Purpose = (typeof PURPOSES)[number]

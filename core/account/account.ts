@@ -17,7 +17,7 @@ export const profileSchema = z.object({
   /** Full name; absent until given. */
   name: z.optional(z.string()),
   /**
-   * `pending`: registered, but the registration has not finished. `erased`: the time of `eraseAtMs` has passed, so
+   * `pending`: about to be removed, because nobody has confirmed its address. `erased`: the time of `eraseAtMs` has passed, so
    * that nothing brings the account back; its names go once the services outside have forgotten it.
    */
   status: z.enum(['pending', 'active', 'suspended', 'deactivated', 'erased']),
@@ -115,10 +115,12 @@ export const profileSchema = z.object({
   generation: z.number(),
   /**
    * The hash of the password that an imported account had elsewhere, sealed by the keyring for this account; until
-   * somebody signs in with that password, or sets another (`credentials/imported-password.ts`).
+   * somebody signs in with that password, or sets another (`credentials/first-password.ts`).
    */
   importedPassword: z.optional(z.string()),
-  /** The account was imported, and the vault may have no user for it yet. */
+  /** The password of a registered account, sealed by the keyring for it; until its address is confirmed. */
+  registeredPassword: z.optional(z.string()),
+  /** The vault may have no user for the account yet. */
   unenrolled: z.optional(z.literal(true)),
   /** Set while the vault changes the password: no sign-in can finish before this time, epoch ms. */
   changingUntilMs: z.optional(z.number()),
@@ -283,8 +285,6 @@ export const profileSchema = z.object({
   creditCents: z.optional(z.number()),
   /** Number of the last ledger entry. */
   ledgerSeq: z.number(),
-  /** While pending: MAC over the registration's request, because only the same request may resume it. */
-  attempt: z.optional(z.string()),
 })
 
 export type Profile = z.infer<typeof profileSchema>
@@ -433,8 +433,8 @@ export function requireActive(profile: Pick<Profile, 'status'>): void {
 }
 
 /**
- * Keys, alerts, cards, bundles and second factors are for accounts whose holder has proved the address, so that nobody
- * settles in under the address of someone else.
+ * Nobody signs in to an account whose address nobody has proved, so that nobody settles in under the address of someone
+ * else.
  * @throws DomainError `email_unconfirmed`
  */
 export function requireConfirmed({ emailVerified }: Pick<Profile, 'emailVerified'>): void {

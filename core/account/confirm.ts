@@ -1,5 +1,6 @@
 import { auditWrites } from '../audit/entry.ts'
 import { type CheckedCode, checkCode } from '../credentials/codes.ts'
+import { enrolConfirmed, holding } from '../credentials/first-password.ts'
 import { changeHolder } from '../credentials/holder.ts'
 import { ownersNetworkSet } from '../credentials/stranger-tries.ts'
 import { DomainError } from '../errors.ts'
@@ -15,36 +16,54 @@ import { expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
-import { parseProfile, readAccount, requireActive } from './account.ts'
+import { type Profile, parseProfile, readAccount, requireActive } from './account.ts'
 import { customerDetailsDue } from './customer-due.ts'
 import { emailKey } from './fields.ts'
-import { takeAddress } from './register.ts'
+import { takeAddress } from './unconfirmed.ts'
 
 /**
- * Confirms the e-mail address that a code was mailed to: the registered address, which grants the trial
- * quota unless its mailbox has had it, or the new address of a confirmed account. Until it expires, and for an hour in any case, a code that was
- * used is answered as before and does nothing more.
+ * Confirms the e-mail address that a code was mailed to: the registered address, which grants the trial quota unless its
+ * mailbox has had it, and makes the vault's user; or the new address of a confirmed account. Until it expires, and for an
+ * hour in any case, a code that was used is answered as before and does nothing more, unless the vault has no user yet.
  * @throws DomainError `invalid_code`; for a right code `account_deactivated`, `account_suspended`, and
  *   `email_taken` if another account has taken the new address meanwhile.
  */
-export async function confirmEmail(deps: Deps<'table' | 'keyring'>, typed: string): Promise<void> {
-  await retryRaces(deps, (tries) => confirmOnce(deps, typed, tries))
+export async function confirmEmail(
+  deps: Deps<'table' | 'identity' | 'keyring'>,
+  typed: string,
+): Promise<void> {
+  const { profile, heldUntilMs } = await retryRaces(deps, (tries) => confirmOnce(deps, typed, tries))
+  if (profile) await enrolConfirmed(deps, profile, heldUntilMs)
 }
 
-async function confirmOnce(deps: Deps<'table' | 'keyring'>, typed: string, tries: number): Promise<void> {
+/** The account whose first password is to be set at the vault now, if there may be one. */
+interface Confirmed {
+  profile?: Profile | undefined
+  heldUntilMs?: number | undefined
+}
+
+/** A confirmation with the writes that make it. */
+type Written = Confirmed & { writes: Write[] }
+
+async function confirmOnce(
+  deps: Deps<'table' | 'keyring'>,
+  typed: string,
+  tries: number,
+): Promise<Confirmed> {
   const code = await checkCode(deps, CODES, typed)
-  if (code.isDone) return requireOwner(deps, code)
+  if (code.isDone) return { profile: await requireOwner(deps, code) }
   const use: Write = {
     update: code.key,
     set: join([expr`SET #done = ${true}`, code.keepForRepeats], ', '),
     if: join([code.usable, expr`attribute_not_exists(#done)`], ' AND '),
   }
   const isFirst = code.purpose === 'confirm-email'
-  const writes = isFirst ? await confirmFirst(deps, code, tries) : await confirmChange(deps, code)
-  if (writes && (await isWritten(deps, code, [...writes, use]))) return
+  const begun = isFirst ? await confirmFirst(deps, code, tries) : await confirmChange(deps, code)
+  if (begun && (await isWritten(deps, code, [...begun.writes, use]))) return begun
   // A concurrent copy of this request may have been first.
   const now = await checkCode(deps, CODES, typed)
   if (!now.isDone) throw new DomainError('invalid_code')
+  return {}
 }
 
 /**
@@ -70,10 +89,12 @@ async function isWritten(deps: Deps<'table'>, { purpose }: CheckedCode, writes: 
 const CODES = ['confirm-email', 'change-email'] as const
 
 /** @throws DomainError `invalid_code` without an account, `account_deactivated`, `account_suspended` */
-async function requireOwner(deps: Deps<'table'>, { accountId }: CheckedCode): Promise<void> {
-  const profile = await deps.table.get(keys.profile(accountId))
-  if (!profile) throw new DomainError('invalid_code')
-  requireActive(parseProfile(profile))
+async function requireOwner(deps: Deps<'table'>, { accountId }: CheckedCode): Promise<Profile> {
+  const item = await deps.table.get(keys.profile(accountId))
+  if (!item) throw new DomainError('invalid_code')
+  const profile = parseProfile(item)
+  requireActive(profile)
+  return profile
 }
 
 /**
@@ -91,11 +112,12 @@ async function confirmFirst(
   deps: Deps<'table' | 'keyring'>,
   code: CheckedCode,
   tries: number,
-): Promise<Write[] | undefined> {
+): Promise<Written | undefined> {
   const { accountId } = code
   const item = await deps.table.get(keys.profile(accountId))
   if (!item) return undefined
-  const [mailbox, ...earlier] = provedMailboxesOf(deps, parseProfile(item).email)
+  const profile = parseProfile(item)
+  const [mailbox, ...earlier] = provedMailboxesOf(deps, profile.email)
   const { catalogue } = await readPlans(deps)
   const nowMs = deps.clock.nowMs()
   const wasGiven = catalogue.trialUnits > 0 && tries > 1 && (await hadTrial(deps, mailbox, ...earlier))
@@ -104,13 +126,15 @@ async function confirmFirst(
   // Whoever registered the address may not be its owner.
   const holder = changeHolder({ sessions: {} })
   const trusted = trustAddress(nowMs)
-  return [
+  const held = holding(deps, profile)
+  const writes: Write[] = [
     {
       update: keys.profile(accountId),
       set: setRemove(
         [
           ...holder.set,
           ...trusted.set,
+          ...held.set,
           ...ownersNetworkSet(deps, accountId),
           expr`#emailVerified = ${true}, #mailbox = ${mailbox}, #ledgerSeq = ${trial.seq}, #updatedAtMs = ${nowMs}`,
           ...(trialUnits > 0 ? [expr`#trialUnits = ${trialUnits}`] : []),
@@ -127,6 +151,7 @@ async function confirmFirst(
     announce(deps, accountId, 'account.confirmed', { trialUnits }),
     ...auditWrites(deps, { accountId, action: 'account.confirmed', by: 'owner' }),
   ]
+  return { writes, profile, heldUntilMs: held.untilMs }
 }
 
 const TRIAL_USED =
@@ -139,7 +164,7 @@ const TRIAL_USED =
 async function confirmChange(
   deps: Deps<'table' | 'keyring'>,
   code: CheckedCode,
-): Promise<Write[] | undefined> {
+): Promise<Written | undefined> {
   const { accountId } = code
   const account = await readAccount(deps, accountId)
   if (!account?.pendingEmail || account.changeCode !== code.lookup) return undefined
@@ -149,7 +174,7 @@ async function confirmChange(
   const trusted = trustAddress(deps.clock.nowMs(), marksWithout(account, pendingEmail), account)
   const taken = await takeAddress(deps, accountId, pendingEmail)
   if (!taken) throw new DomainError('email_taken')
-  return [
+  const writes: Write[] = [
     {
       update: keys.profile(accountId),
       set: setRemove(
@@ -169,4 +194,5 @@ async function confirmChange(
     ...trusted.writes,
     announce(deps, accountId, 'account.email_changed', {}),
   ]
+  return { writes }
 }

@@ -13,7 +13,7 @@ import { type Account, type Profile, readAccount } from './account.ts'
 import { changeAccount } from './change.ts'
 import { stopPayments } from './deactivate.ts'
 import { emailKey } from './fields.ts'
-import { UNCONFIRMED_MS } from './register.ts'
+import { UNCONFIRMED_MS } from './unconfirmed.ts'
 
 /** For this long after its deletion an account can be kept by signing in. */
 export const KEPT_AFTER_DELETION_MS = 30 * DAY_MS

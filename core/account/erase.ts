@@ -76,7 +76,7 @@ async function beginErasure(deps: EraseDeps, profile: Profile): Promise<boolean>
     await deps.table.transact([
       {
         update: keys.profile(id),
-        set: expr`SET #status = ${'erased'}, #sessions = ${{}}, #generation = #generation + ${1} REMOVE #confirmCode, #changeCode, #resetCode, #recoveryCode, #recovery, #importedPassword`,
+        set: expr`SET #status = ${'erased'}, #sessions = ${{}}, #generation = #generation + ${1} REMOVE #confirmCode, #changeCode, #resetCode, #recoveryCode, #recovery, #importedPassword, #registeredPassword`,
         if: expr`#status = ${'deactivated'} AND #eraseAtMs = ${eraseAtMs} AND attribute_not_exists(#openPurchase) AND attribute_not_exists(#openHold)`,
       },
       ...codes.map((code): Write => ({ remove: keys.code(code) })),

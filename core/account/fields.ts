@@ -61,8 +61,8 @@ const opaqueString = (text: string): string =>
 export const passwordRule = { minLength: 8, maxLength: 128, symbols: '!@#$%&*' }
 
 /**
- * A password by the rule. Control characters and
- * spaces at either end are refused, because Cognito refuses them. Every check is of the normalised password.
+ * A password by the rule. Control characters, line breaks of Unicode and spaces at either end are refused, because Cognito
+ * refuses them, and it gets the password only once the address is confirmed. Every check is of the normalised password.
  */
 export const password = z
   .string()
@@ -75,7 +75,7 @@ export const password = z
       `must have one of ${[...passwordRule.symbols].join(' ')}`,
     ),
     z.regex(
-      /^(?!\s)[^\p{Cc}\p{Cs}]*(?<!\s)$/u,
+      /^(?!\s)[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]*(?<!\s)$/u,
       'must not begin or end with a space or have control characters',
     ),
   )

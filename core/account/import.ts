@@ -1,6 +1,6 @@
 import { auditWrites } from '../audit/entry.ts'
 import { newCode } from '../credentials/codes.ts'
-import { sealHash } from '../credentials/imported-password.ts'
+import { sealHash } from '../credentials/first-password.ts'
 import { DomainError } from '../errors.ts'
 import { announce } from '../events/outbox.ts'
 import { ledgerWrites } from '../ledger/entry.ts'
@@ -17,7 +17,7 @@ import { emailKey, usernameKey } from './fields.ts'
 import { findCustomer, type TakenOver, takeOverCustomer } from './import-customer.ts'
 import type { ImportRefusal } from './import-refusals.ts'
 import { newAccount } from './new-account.ts'
-import { takeAddress } from './register.ts'
+import { takeAddress } from './unconfirmed.ts'
 
 /** An account as another system had it. */
 export interface ImportedUser {

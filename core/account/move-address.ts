@@ -15,8 +15,7 @@ import { ConditionFailed, type Write } from '../table/table.ts'
 import type { Account } from './account.ts'
 import { changeAnyAccount } from './change.ts'
 import { emailKey } from './fields.ts'
-import { moveGuard } from './profile.ts'
-import { takeAddress } from './register.ts'
+import { moveUnconfirmed, takeAddress } from './unconfirmed.ts'
 
 /**
  * A change of an account's address by an operator, for an owner who cannot reach the old mailbox. In every case the
@@ -60,7 +59,7 @@ async function moveOnce(deps: Deps<'table'>, account: Account, wanted: WantedAdd
   const isSame = (other: string | undefined) => other !== undefined && emailKey(other) === emailKey(email)
   if (isSame(account.email)) return { state: account.emailVerified ? 'unchanged' : 'confirming' }
   if (isSame(account.pendingEmail)) return { state: 'confirming' }
-  if (!account.emailVerified) return moveUnconfirmed(deps, account, wanted)
+  if (!account.emailVerified) return moveAtOnce(deps, account, wanted)
   if (!(await takeAddress(deps, account.id, email))) throw new DomainError('email_taken')
   const open = openAddressMove(account, deps.clock.nowMs())
   if (proof !== undefined) return moveProved(deps, account, wanted)
@@ -173,46 +172,14 @@ export const finishAddressMove = (deps: Deps<'table'>, account: Account): Write[
   ]
 }
 
-/** Nobody has proved the old address, so nobody is asked: the account has the new one at once, unconfirmed too. */
-async function moveUnconfirmed(
+async function moveAtOnce(
   deps: Deps<'table'>,
   account: Account,
   wanted: WantedAddress,
 ): Promise<AddressMove> {
-  const { id: accountId, username } = account
-  const { email } = wanted
-  const code = newCode(deps, 'confirm-email', accountId)
-  const trusted = trustAddress(deps.clock.nowMs())
-  const { write } = queueMail(
-    deps,
-    {
-      accountId,
-      to: email,
-      template: 'confirm-email',
-      values: { username },
-      codeLookup: code.lookup,
-    },
-    0,
-  )
+  const { writes } = moveUnconfirmed(deps, account, wanted.email, 0)
   try {
-    await deps.table.transact([
-      {
-        update: keys.profile(accountId),
-        set: setRemove(
-          [
-            expr`#email = ${email}, #confirmCode = ${code.lookup}, #updatedAtMs = ${deps.clock.nowMs()}`,
-            ...trusted.set,
-          ],
-          // A code that was mailed to the old address works no longer.
-          [expr`#resetCode`, ...trusted.remove],
-        ),
-        if: sameNames(account),
-      },
-      ...moveGuard(keys.emailGuard(emailKey(account.email)), keys.emailGuard(emailKey(email)), accountId),
-      { put: code.item },
-      write,
-      ...recorded(deps, account, wanted),
-    ])
+    await deps.table.transact([...writes, ...recorded(deps, account, wanted)])
   } catch (error) {
     if (!(error instanceof ConditionFailed) || error.failed.has(0)) throw error
     throw new DomainError('email_taken')

@@ -60,8 +60,7 @@ export const describeAccount = (
   hasTwoFactor: account.totp !== undefined,
   recoveryFinishesAtMs: openRecovery(account, deps.clock.nowMs())?.finishesAtMs,
   defaultKey:
-    (showsKey && account.emailVerified ? readDefaultKey(deps, account) : undefined) ??
-    maskedKey(defaultKeyEnds(deps, account)),
+    (showsKey ? readDefaultKey(deps, account) : undefined) ?? maskedKey(defaultKeyEnds(deps, account)),
   usage: {
     left: account.quota?.left ?? 0,
     used: account.quota?.used ?? 0,

@@ -71,13 +71,11 @@ export interface WantedNames {
 }
 
 /**
- * Changes username, e-mail address or both, each with its uniqueness guard, in one transaction. An
- * unconfirmed address changes at once, and a new code is mailed to the new address. A confirmed address gets
- * a mail about the request and stays until the code mailed to the new address is confirmed. Only then does
- * anybody learn whether the new address is taken.
+ * Changes username, e-mail address or both, in one transaction. The address gets a mail about the request and stays until
+ * the code mailed to the new one is confirmed. Only then does anybody learn whether the new one is taken.
  * @returns the account after the change.
- * @throws DomainError `invalid_request` for a domain of mail that is blocked; `username_taken`, `email_taken`
- *   (unconfirmed accounts), `too_many_changes`, `conflict`
+ * @throws DomainError `invalid_request` for a domain of mail that is blocked; `username_taken`, `too_many_changes`,
+ *   `conflict`
  */
 export function renameAccount(
   deps: Deps<'table' | 'mail' | 'keyring' | 'mailDomains'>,
@@ -122,14 +120,10 @@ async function renameOnce(
     await deps.table.transact([
       {
         update: keys.profile(account.id),
-        set: setRemove(set, [
-          ...holder.remove,
-          ...trusted.remove,
-          ...(address.dropsReset ? [expr`#resetCode`] : []),
-        ]),
+        set: setRemove(set, [...holder.remove, ...trusted.remove]),
         if: join(
           [
-            expr`#status = ${'active'} AND #username = ${account.username} AND #email = ${account.email} AND #emailVerified = ${account.emailVerified}`,
+            expr`#status = ${'active'} AND #username = ${account.username} AND #email = ${account.email}`,
             // The session may have ended, and another change of the address may have begun, since they were read.
             expr`attribute_exists(#sessions.${attr(sessionId)})`,
             unchangedSince(account, [
@@ -150,7 +144,7 @@ async function renameOnce(
   } catch (error) {
     // If the profile has changed, the change begins anew.
     if (!(error instanceof ConditionFailed) || error.failed.has(0)) throw error
-    throw new DomainError(isNewUsername && error.failed.has(1) ? 'username_taken' : 'email_taken')
+    throw new DomainError('username_taken')
   }
   await Promise.all(address.mails.map((mail) => deliverMailOrLeave(deps, mail)))
   return { ...account, username, email: address.email, updatedAtMs: nowMs }
@@ -175,18 +169,17 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
   const writes: Write[] = []
   const { id: accountId, username } = account
   const sameKey = emailKey(email) === emailKey(account.email)
-  const needsConfirmation = !sameKey && account.emailVerified
   const nowMs = deps.clock.nowMs()
   // The owner says that this address works: it gets mail again, and a former one may still not.
-  const trusted = trustAddress(nowMs, needsConfirmation ? marksWithout(account, email) : {}, account)
+  const trusted = trustAddress(nowMs, sameKey ? {} : marksWithout(account, email), account)
   // A repeat: both mails are on their way.
-  if (needsConfirmation && wasJustRequested(deps, account, email)) {
-    return { email: account.email, isSame: false, dropsReset: false, trusted, set, writes, mails: [] }
+  if (!sameKey && wasJustRequested(deps, account, email)) {
+    return { email: account.email, isSame: false, trusted, set, writes, mails: [] }
   }
-  if (!sameKey) set.push(expr`#emailChangesMs = ${countChange(deps, account)}`)
   if (sameKey) {
     set.push(expr`#email = ${email}`)
-  } else if (needsConfirmation) {
+  } else {
+    set.push(expr`#emailChangesMs = ${countChange(deps, account)}`)
     const code = newCode(deps, 'change-email', accountId, freshCode(deps, account, email))
     const notice = newNotice(deps, accountId, 'address-is-changing', securityText('address-is-changing'))
     const kept = ttlAt(deps.clock.nowMs() + ADDRESS_CHANGE_KEPT_MS)
@@ -201,26 +194,10 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
       codeLookup: code.lookup,
     })
     queue({ accountId, to: account.email, template: 'email-is-changing', values: { username } })
-  } else {
-    const code = newCode(deps, 'confirm-email', accountId)
-    writes.push(
-      ...moveGuard(keys.emailGuard(emailKey(account.email)), keys.emailGuard(emailKey(email)), accountId),
-    )
-    writes.push({ put: code.item })
-    set.push(expr`#email = ${email}, #confirmCode = ${code.lookup}`)
-    queue({
-      accountId,
-      to: email,
-      template: 'confirm-email',
-      values: { username },
-      codeLookup: code.lookup,
-    })
   }
   return {
-    email: needsConfirmation ? account.email : email,
+    email: sameKey ? email : account.email,
     isSame: sameKey,
-    /** Whether to drop the reset code, because a code mailed to the old address must not work any more. */
-    dropsReset: !sameKey && !needsConfirmation,
     trusted,
     set,
     writes: [...writes, ...mails.map(({ write }) => write)],

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { resealedHash } from '../credentials/imported-password.ts'
+import { resealedPassword } from '../credentials/first-password.ts'
 import { resealEndpoints } from '../events/endpoints.ts'
 import { resealedDefaultKey } from '../keys/default-key.ts'
 import { provedMailboxesOf } from '../limits/mailbox.ts'
@@ -16,7 +16,7 @@ import { EVERY_ACCOUNT } from './listed.ts'
 
 /**
  * While the root secret rotates, this job goes through all accounts, the newest first, and replaces what the profile has of
- * the secret that goes: the sealed default key, the sealed hash of an imported password, and the MAC of the mailbox with
+ * the secret that goes: the sealed default key, the sealed first password, and the MAC of the mailbox with
  * the mark that it has had the trial. Sign-ins do the same with the key. All else that a secret has made ends by itself
  * within `LONGEST_MS`, or does without: keys, recovery codes and counters.
  */
@@ -111,14 +111,14 @@ async function resealPage(
 async function resealProfile(deps: ResealDeps, profile: Profile): Promise<'resealed' | 'lost' | 'same'> {
   const { id, email, emailVerified } = profile
   const key = resealedDefaultKey(deps, profile)
-  const hash = resealedHash(deps, profile)
+  const password = resealedPassword(deps, profile)
   const [mailbox, ...earlier] = provedMailboxesOf(deps, email)
   const hasMoved = emailVerified && mailbox !== profile.mailbox
   const isLost = key === undefined && !profile.defaultKey.startsWith(deps.keyring.versions[0])
-  if (key === undefined && hash === undefined && !hasMoved) return isLost ? 'lost' : 'same'
+  if (key === undefined && password.length === 0 && !hasMoved) return isLost ? 'lost' : 'same'
   const sets = [
     ...(key === undefined ? [] : [expr`#defaultKey = ${key}`]),
-    ...(hash === undefined ? [] : [expr`#importedPassword = ${hash}`]),
+    ...password,
     ...(hasMoved ? [expr`#mailbox = ${mailbox}`] : []),
   ]
   const mark = hasMoved ? await carriedTrialMark(deps, mailbox, earlier) : undefined
@@ -126,7 +126,13 @@ async function resealProfile(deps: ResealDeps, profile: Profile): Promise<'resea
     {
       update: keys.profile(id),
       set: setRemove(sets, []),
-      if: unchangedSince(profile, ['defaultKey', 'importedPassword', 'mailbox', 'email']),
+      if: unchangedSince(profile, [
+        'defaultKey',
+        'importedPassword',
+        'registeredPassword',
+        'mailbox',
+        'email',
+      ]),
     },
     ...(mark ? [mark] : []),
   ]).catch(ignoreRefusal)

@@ -1,7 +1,7 @@
 import type { Deps } from '../ports.ts'
 import type { Run } from '../table/due.ts'
 import { sweepErasures } from './erase.ts'
-import { sweepPending } from './register.ts'
+import { sweepUnconfirmed } from './unconfirmed.ts'
 
 /** What a sweep did with the accounts that have to go. */
 export interface SweptAccounts {
@@ -17,7 +17,7 @@ export async function sweepAccounts(
   run: Run,
 ): Promise<SweptAccounts> {
   const nowMs = deps.clock.nowMs()
-  const cleared = await sweepPending(deps, { ...run, untilMs: nowMs + (run.untilMs - nowMs) / 2 })
+  const cleared = await sweepUnconfirmed(deps, { ...run, untilMs: nowMs + (run.untilMs - nowMs) / 2 })
   const erased = await sweepErasures(deps, run)
   return {
     registrationsCleared: cleared.done,

@@ -1,4 +1,4 @@
-import { type Account, isActive, type Profile, requireConfirmed } from '../account/account.ts'
+import { type Account, isActive, type Profile } from '../account/account.ts'
 import { changeAccount } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, MoneyDeps, Payment } from '../ports.ts'
@@ -45,7 +45,7 @@ export interface ProofOptions {
  * Proves a card by holding and releasing a small amount, and puts the card on file. An open verification of the
  * same card is resumed, so that two concurrent requests make one hold. An open verification of another card
  * is ended first. A request that is repeated with its Idempotency-Key gets the same answer.
- * @throws DomainError `email_unconfirmed`, `too_many_cards_tried`, `card_declined`, `invalid_payment_method`,
+ * @throws DomainError `too_many_cards_tried`, `card_declined`, `invalid_payment_method`,
  *   `payment_action_required`, `card_pending`, `card_changed_recently`, `idempotency_key_reused`
  */
 export function proveCard(
@@ -76,7 +76,6 @@ export async function proveOnce(
   if (earlier) return proofAnswer(await advanceHold(deps, await withPayment(deps, earlier)), REPLAY)
   if (await wasProved(deps, account, input)) return { status: 'proved', ...REPLAY }
   await mayBegin?.()
-  requireConfirmed(account)
   const { openHold } = account
   const open = openHold === undefined ? undefined : await readHold(deps, account.id, openHold)
   if (open?.asked === input.cardId && open.purpose === input.purpose) {

@@ -3,7 +3,6 @@ import {
   displayName,
   type Profile,
   readAccount,
-  requireConfirmed,
   type SessionCaller,
 } from '../account/account.ts'
 import { changeSession } from '../account/change.ts'
@@ -74,10 +73,9 @@ export const assertionOptions = (deps: Deps<'keyring' | 'relyingParty'>) => ({
 /**
  * What a browser needs to make a passkey for this account, in the JSON form of WebAuthn. Nothing is stored. The
  * user's id is the account id, by which a later sign-in finds the account without a name.
- * @throws DomainError `email_unconfirmed`, `passkey_limit_reached`
+ * @throws DomainError `passkey_limit_reached`
  */
 export function attestationOptions(deps: Deps<'keyring' | 'relyingParty'>, account: Account) {
-  requireConfirmed(account)
   requireRoom(account)
   const { id, name } = deps.relyingParty
   return {
@@ -114,7 +112,7 @@ function requireRoom({ passkeys = {} }: Profile): void {
  *
  * Ids of credentials need not be unique over all accounts: a sign-in names its account, and finds the key among
  * that account's own.
- * @throws DomainError `invalid_passkey`, `passkey_limit_reached`, `email_unconfirmed`, `conflict`
+ * @throws DomainError `invalid_passkey`, `passkey_limit_reached`, `conflict`
  */
 export async function addPasskey(
   deps: PasskeyDeps,
@@ -133,7 +131,6 @@ export async function addPasskey(
     madeBy: challenge.id,
   }
   return changeSession(deps, caller, async ({ account, sessionId }) => {
-    requireConfirmed(account)
     const known = passkeyOf(account, id)
     if (known) return repeatOf(id, known, challenge)
     requireRoom(account)

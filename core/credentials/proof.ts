@@ -10,7 +10,7 @@ import { MINUTE_MS } from '../time.ts'
 import { countWrongPasswordOf, lockedAtVault } from './password-tries.ts'
 import { recoveryStopped } from './recovery-state.ts'
 import { liveSession } from './session-life.ts'
-import { countShown, isOwnersNetwork, readShown, settleShown } from './stranger-tries.ts'
+import { lookAtPassword } from './stranger-tries.ts'
 import { guardedBy, type SecondFactor, withFactor, withSecondFactor } from './two-factor.ts'
 
 /** Ports that checking a proof needs. */
@@ -162,12 +162,8 @@ export async function isPasswordOf(
   account: Pick<Profile, 'id' | 'email' | 'username' | 'networks'>,
   password: string,
 ): Promise<boolean> {
-  const isOwners = isOwnersNetwork(deps, account)
-  const isShown = isOwners || (await countShown(deps, account.id, await readShown(deps, account.id), false))
   const show = () => deps.identity.signIn(account.id, password)
-  const isAccepted = (answer: Awaited<ReturnType<typeof show>>) => typeof answer === 'object'
-  const settled = () => (isOwners ? show() : settleShown(deps, account.id, show, isAccepted))
-  const tokens = isShown ? await settled() : undefined
+  const tokens = await lookAtPassword(deps, account, show, (answer) => typeof answer === 'object')
   if (tokens === 'locked') throw await lockedAtVault(deps, account)
   if (tokens) await deps.identity.revoke(tokens.refreshToken)
   else await countWrongPasswordOf(deps, account)

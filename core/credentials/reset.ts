@@ -12,6 +12,7 @@ import { recoveryKey } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { type CheckedCode, type CodePurpose, checkCode } from './codes.ts'
+import { sealPassword } from './first-password.ts'
 import type { ProofDeps } from './proof.ts'
 import { openRecovery } from './recovery-state.ts'
 import { endSessionsFirst, reopenSignIn, setAtVault, touched } from './set-password.ts'
@@ -89,8 +90,7 @@ async function resetOnce(
   }
   const reset = (factor?: SecondFactor) =>
     resetProved(deps, account, { code, requestMac, requestMacs, isRecovery, isRepeat, factor }, input)
-  // Nobody has proved an unconfirmed address, so its second factor is not its owner's.
-  const asksFactor = account.totp && account.emailVerified && !isRepeat && !isRecovery
+  const asksFactor = account.totp && !isRepeat && !isRecovery
   if (asksFactor) await withSecondFactor(deps, account, input.twofa, reset)
   else await reset()
 }
@@ -118,7 +118,7 @@ async function resetProved(
   // Who has a second factor of the account is its holder, and has read no key of somebody else.
   const isReplaced = isFirst || (factor === undefined && mayKnowKeys(account))
   const replaced = isReplaced ? await replaceEveryKey(deps, account) : undefined
-  const isOff = isRecovery || !account.emailVerified
+  const waits = waitsForCode(account)
   // The first try of this request has told the owner.
   const told = isRecovery || isRepeat ? [] : tellOwner(deps, account, 'password-reset')
   // The code has arrived, so mail does.
@@ -134,7 +134,8 @@ async function resetProved(
         ...(replaced?.set ?? []),
         ...trusted.set,
       ],
-      remove: [...(isOff ? secondFactorsOff() : []), ...trusted.remove],
+      waiting: waits ? sealPassword(deps, account.id, input.password) : undefined,
+      remove: [...(isRecovery ? secondFactorsOff() : []), ...trusted.remove],
       unchanged: [
         ...(replaced ? [replaced.unchanged] : []),
         ...(isRecovery ? [unchangedSince(account, ['recovery', 'recoveryCode'])] : []),
@@ -156,9 +157,23 @@ async function resetProved(
     if (isDoneBy(now, requestMacs)) return
     throw new DomainError(isOtherwiseUsed(error, factor, 2) ? 'passkey_refused' : 'invalid_code')
   }
-  const unbind: Write = { update: code.key, set: expr`REMOVE #usedBy, #repeatUntilMs` }
-  await setAtVault(deps, account, input.password, [unbind, ...withdrawal(deps, account.id, told)])
+  if (!waits) await setPassword(deps, account, input.password, { code, told })
   await finishReset(deps, account, { code, requestMac, isRecovery })
+}
+
+/** Whether the account has no password at the vault before its address is confirmed (`first-password.ts`). */
+const waitsForCode = ({ emailVerified, unenrolled }: Account): boolean =>
+  unenrolled === true && !emailVerified
+
+/** @param reset what is taken back if the vault refuses the password. */
+function setPassword(
+  deps: ProofDeps,
+  account: Account,
+  password: string,
+  { code, told }: { code: CheckedCode; told: Write[] },
+): Promise<void> {
+  const unbind: Write = { update: code.key, set: expr`REMOVE #usedBy, #repeatUntilMs` }
+  return setAtVault(deps, account, password, [unbind, ...withdrawal(deps, account.id, told)])
 }
 
 /** Whether a request with one of these MACs has used the code and made its change. */
@@ -176,7 +191,11 @@ async function finishReset(
   const ended = isRecovery ? [{ remove: recoveryKey(account.id) }] : []
   const isDone = await reopenSignIn(deps, account, [done, ...(again?.writes ?? []), ...ended], {
     set: again?.set ?? [touched(deps)],
-    remove: [expr`#unenrolled`, ...(again?.remove ?? []), ...(isRecovery ? [expr`#recovery`] : [])],
+    remove: [
+      ...(waitsForCode(account) ? [] : [expr`#unenrolled`]),
+      ...(again?.remove ?? []),
+      ...(isRecovery ? [expr`#recovery`] : []),
+    ],
     unchanged: again ? [expr`#status = ${account.status}`, again.unchanged] : [],
   })
   if (isDone || !again) return
@@ -190,12 +209,11 @@ async function finishReset(
 }
 
 /**
- * Whether somebody who never proved the address may have read the keys: the holder of an unconfirmed account, or
- * one who had set the password before the address was confirmed. Once the address's owner has set the password, or
- * something was paid, the keys are in use and stay.
+ * Whether somebody else may have read the keys, who had set the password before the address was confirmed. Once the
+ * address's owner has set the password, or something was paid, the keys are in use and stay.
  */
-const mayKnowKeys = ({ emailVerified, holderEmail, email, paid }: Account): boolean =>
-  !emailVerified || (holderEmail !== emailKey(email) && !paid)
+const mayKnowKeys = ({ holderEmail, email, paid }: Account): boolean =>
+  holderEmail !== emailKey(email) && !paid
 
 /**
  * The write that binds a code to the first request that uses it. Only this request may use the code from then on, so

@@ -16,12 +16,15 @@ interface Begun {
 export const isSinceRestore = ({ sessionsSinceMs }: Deps, { sinceMs = 0 }: Begun): boolean =>
   sessionsSinceMs === undefined || sinceMs >= sessionsSinceMs
 
-/** The session of this id, if the account lists it and the deployment lets it live. */
+/**
+ * The session of this id, if the account lists it and the deployment lets it live. An earlier version let people sign in
+ * before the address was confirmed.
+ */
 export function liveSession<S extends Begun>(
   deps: Deps,
-  { sessions }: { sessions: Readonly<Record<string, S>> },
+  { sessions, emailVerified }: { sessions: Readonly<Record<string, S>>; emailVerified: boolean },
   sessionId: string,
 ): S | undefined {
   const session = Object.hasOwn(sessions, sessionId) ? sessions[sessionId] : undefined
-  return session && isSinceRestore(deps, session) ? session : undefined
+  return session && emailVerified && isSinceRestore(deps, session) ? session : undefined
 }

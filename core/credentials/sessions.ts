@@ -8,6 +8,7 @@ import {
   readCaller,
   readStoredAccount,
   requireActive,
+  requireConfirmed,
   type SessionCaller,
 } from '../account/account.ts'
 import { changeAnyAccount } from '../account/change.ts'
@@ -25,8 +26,8 @@ import { ConditionFailed } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
 import { HOUR_MS } from '../time.ts'
 import { deviceName } from './device.ts'
+import { firstSignIn, waitingIn } from './first-password.ts'
 import { changeHolder } from './holder.ts'
-import { firstSignIn, isFirstSignIn } from './imported-password.ts'
 import {
   countWrongPassword,
   forgetWrongPasswords,
@@ -83,8 +84,8 @@ export interface SignedIn {
  * returned; this write fails if the password has changed since it was checked. The owner is told of a device that the
  * account has not used before. Signing in to an account whose owner has deleted it undoes the deletion first.
  * @param userAgent the request's header, from which the device is read.
- * @throws DomainError `invalid_credentials`, `password_locked`; for a right password `two_factor_*`, `account_deactivated`,
- *   `account_suspended`, and `password_refused` for one that was imported and is too short by now
+ * @throws DomainError `invalid_credentials`, `password_locked`; for a right password `email_unconfirmed`, `two_factor_*`,
+ *   `account_deactivated`, `account_suspended`, and `password_refused` for one that was imported and is too short by now
  */
 export async function signIn(
   deps: CredentialDeps,
@@ -104,8 +105,8 @@ export async function signIn(
 /**
  * Makes a deactivated account active again. An active account stays active. A repeat is recognised by its
  * second code, which does not work twice.
- * @throws DomainError `invalid_credentials`, `password_locked`; for a right password `two_factor_*`, `account_suspended`,
- *   `password_refused` as in `signIn`
+ * @throws DomainError `invalid_credentials`, `password_locked`; for a right password `email_unconfirmed`, `two_factor_*`,
+ *   `account_suspended`, `password_refused` as in `signIn`
  */
 export async function restoreAccount(deps: CredentialDeps, input: SignInInput): Promise<void> {
   const { restoredBy, isRepeat } = restoration(deps, input.twofa)
@@ -210,6 +211,7 @@ async function withCredentials<T>(
   try {
     await forgetWrongPasswords(deps, guard, tries)
     if (!account || isNobodys(account)) throw new DomainError('invalid_credentials')
+    requireConfirmed(account)
     const go = (factor?: SecondFactor) => work({ account, tokens, factor, wrongPasswords: tries.all.tries })
     if (account.totp === undefined || !needsFactor(account)) return await go()
     return await withSecondFactor(deps, account, input.twofa, go)
@@ -220,8 +222,8 @@ async function withCredentials<T>(
 }
 
 /**
- * Finds the account that has a name, and has its password checked: by the vault, and before its first sign-in also by
- * the hash with which it was imported.
+ * Finds the account that has a name, and has its password checked: by the vault, and before its first sign-in also against
+ * the one that waits in the profile.
  * @returns the account with the vault's tokens, and the wrong passwords before, which are to be forgotten.
  */
 async function checkPassword(
@@ -240,14 +242,12 @@ async function checkPassword(
   const isShown = await countShown(deps, subject, shown, isOwners)
   const settled = <T>(show: () => Promise<T>, isRight: (answer: T) => boolean) =>
     isOwners || !isShown ? show() : settleShown(deps, subject, show, isRight)
-  if (isShown && profile?.importedPassword !== undefined) {
-    const account = parse()
-    if (isFirstSignIn(account)) {
-      return settled(
-        () => firstSignIn(deps, { guard, tries }, account, password),
-        () => true,
-      )
-    }
+  const waiting = waitingIn(profile)
+  if (isShown && waiting) {
+    return settled(
+      () => firstSignIn(deps, { guard, tries }, { waiting, parse }, password),
+      () => true,
+    )
   }
   // A password that the vault must not see takes as long as one that is wrong.
   const shownTo = isShown && accountId ? accountId : NOBODY

@@ -15,6 +15,9 @@ import { guardedBy, type SecondFactor } from './two-factor.ts'
  */
 export const CHANGING_MS = 30_000
 
+/** What a profile keeps of a password that the vault does not know yet (`first-password.ts`). */
+export const FIRST_PASSWORD = expr`#importedPassword, #registeredPassword`
+
 /** The condition that no password is on its way to the vault. */
 export const isUnchanging = (nowMs: number): Expression =>
   expr`(attribute_not_exists(#changingUntilMs) OR #changingUntilMs <= ${nowMs})`
@@ -29,8 +32,8 @@ export function requireNoChange(deps: Deps, { changingUntilMs = 0 }: Profile): v
 /**
  * Ends every session before the vault is called, so that no later failure leaves a session alive. Sign-ins
  * that began earlier cannot finish, because the generation has changed, and no sign-in can finish while the
- * change is under way. Of several concurrent changes only one passes, and none while the first sign-in of an imported
- * account sets its old password at the vault. The hash of that password goes.
+ * change is under way. Of several concurrent changes only one passes, and none while the first password is on its way to
+ * the vault. What the profile keeps of that goes, unless another takes its place.
  * @throws ConditionFailed if the account or the code has changed
  * @throws DomainError `temporarily_unavailable` while an earlier change may still be at the vault
  */
@@ -41,6 +44,8 @@ export async function endSessionsFirst(
     factor: SecondFactor | undefined
     set: Expression[]
     remove?: Expression[]
+    /** The sealed password of an account whose address nobody has confirmed, which has none at the vault. */
+    waiting?: string | undefined
     /** Further conditions on the profile. */
     unchanged?: Expression[] | undefined
     writes: Write[]
@@ -49,7 +54,7 @@ export async function endSessionsFirst(
   },
 ): Promise<void> {
   const nowMs = deps.clock.nowMs()
-  const { factor, keep = {} } = change
+  const { factor, waiting, keep = {} } = change
   const holder = changeHolder(account, keep)
   const writes = [
     ...change.writes,
@@ -61,12 +66,14 @@ export async function endSessionsFirst(
       ...holder.set,
       expr`#changingUntilMs = ${nowMs + CHANGING_MS}`,
       ...change.set,
+      ...(waiting === undefined ? [] : [expr`#registeredPassword = ${waiting}`]),
       ...(factor ? [factor.set] : []),
     ],
     // No device has signed in with the new password yet.
     [
       ...holder.remove,
-      expr`#devices, #importedPassword`,
+      expr`#devices`,
+      ...(waiting === undefined ? [FIRST_PASSWORD] : []),
       ...(change.remove ?? []),
       ...(factor?.remove ? [factor.remove] : []),
     ],

@@ -123,6 +123,23 @@ export async function settleShown<T>(
   }
 }
 
+/**
+ * Looks at a password of an account whose holder is known to have it, such as a signed-in caller.
+ * @param look what judges the password
+ * @returns undefined if it is a stranger's, and too many of theirs were looked at.
+ * @throws DomainError `temporarily_unavailable` after too many lost races
+ */
+export async function lookAtPassword<T>(
+  deps: Deps<'table' | 'keyring'>,
+  account: Pick<Profile, 'id' | 'networks'>,
+  look: () => Promise<T>,
+  isRight: (answer: T) => boolean,
+): Promise<T | undefined> {
+  if (isOwnersNetwork(deps, account)) return look()
+  const isShown = await countShown(deps, account.id, await readShown(deps, account.id), false)
+  return isShown ? settleShown(deps, account.id, look, isRight) : undefined
+}
+
 /** The item that counts what strangers have typed for an account. Removing it begins the count again. */
 export const strangersKey = (deps: Deps<'keyring'>, subject: string): Key =>
   keys.limit(deps.keyring.mac('mac:shown-to-vault', subject).toString('base64url').slice(0, 22), 0)

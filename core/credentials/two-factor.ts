@@ -1,11 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import {
-  type Account,
-  type Profile,
-  readAccount,
-  requireConfirmed,
-  type SessionCaller,
-} from '../account/account.ts'
+import { type Account, type Profile, readAccount, type SessionCaller } from '../account/account.ts'
 import { changeSession } from '../account/change.ts'
 import { auditWrites } from '../audit/entry.ts'
 import { DomainError, type ErrorCode } from '../errors.ts'
@@ -66,7 +60,7 @@ const SAME_SEED_MS = HOUR_MS
  * Begins enrolment, or shows the one again that this session has begun. The seed has no effect until a code confirms
  * it. Each session has a seed of its own: a stranger in another session must not know the seed that the owner confirms.
  * @returns the seed in base32, the `otpauth://` URI, and the URI as a QR code in SVG.
- * @throws DomainError `email_unconfirmed`, `two_factor_enabled`, `conflict`
+ * @throws DomainError `two_factor_enabled`, `conflict`
  */
 export async function enrolTwoFactor(
   deps: TwoFactorDeps,
@@ -74,7 +68,6 @@ export async function enrolTwoFactor(
 ): Promise<{ seed: string; uri: string; svg: string }> {
   const nowMs = deps.clock.nowMs()
   return changeSession(deps, caller, async ({ account, sessionId }) => {
-    requireConfirmed(account)
     if (account.totp) throw new DomainError('two_factor_enabled')
     const begun = account.totpPending?.[sessionId]
     if (begun && nowMs - begun.atMs < SAME_SEED_MS)
@@ -102,7 +95,7 @@ export async function enrolTwoFactor(
  * Switches two-factor authentication on with a code of the enrolled seed. Every session but the caller's ends. For
  * an hour, while no other code was used, a repeat gets the same recovery codes.
  * @returns ten recovery codes, which cannot be read again later.
- * @throws DomainError `email_unconfirmed`, `two_factor_not_enrolled`, `two_factor_enabled`, `two_factor_invalid`,
+ * @throws DomainError `two_factor_not_enrolled`, `two_factor_enabled`, `two_factor_invalid`,
  *   `two_factor_locked`, `conflict`
  */
 export async function activateTwoFactor(
@@ -111,7 +104,6 @@ export async function activateTwoFactor(
   code: string,
 ): Promise<string[]> {
   return changeSession(deps, caller, async ({ account, sessionId }) => {
-    requireConfirmed(account)
     if (account.totp) return repeatActivation(deps, account, account.totp, code)
     const { totpPending } = account
     if (totpPending === undefined) throw new DomainError('two_factor_not_enrolled')

@@ -1,4 +1,4 @@
-import { type Account, type Profile, requireConfirmed, type SessionCaller } from '../account/account.ts'
+import type { Account, Profile, SessionCaller } from '../account/account.ts'
 import { changeSession } from '../account/change.ts'
 import { auditWrites } from '../audit/entry.ts'
 import { DomainError } from '../errors.ts'
@@ -112,7 +112,7 @@ export const plainDefaultKey = (deps: KeyDeps, account: Account): StoredKey => (
  * Creates a further key.
  * @param idempotencyKey the same request with the same key is answered alike for 48 hours: one key is made,
  *   and its text is shown again.
- * @throws DomainError `email_unconfirmed`, `key_limit_reached`, `idempotency_key_reused`, `conflict`;
+ * @throws DomainError `key_limit_reached`, `idempotency_key_reused`, `conflict`;
  *   `invalid_request` for an expiry that has passed
  */
 export function createKey(
@@ -123,7 +123,6 @@ export function createKey(
 ): Promise<ShownKey> {
   const sent = namedRequest(idempotencyKey, ['create key', name, change])
   return changeKeys(deps, caller, sent, (account) => {
-    requireConfirmed(account)
     if (account.keyCount >= MAX_KEYS) throw new DomainError('key_limit_reached')
     const slot = account.nextKeySlot
     if (slot > LAST_KEY_SLOT) throw new DomainError('key_limit_reached', { detail: NO_SLOT_LEFT })
@@ -152,7 +151,7 @@ export function createKey(
  * The next request with the old key is refused, unless the rotation has a grace period.
  * @param graceSeconds for this long the old key works too. A grace period of an earlier rotation ends.
  * @param idempotencyKey as for `createKey`
- * @throws DomainError `email_unconfirmed`, `not_found`, `too_many_requests`, `idempotency_key_reused`, `conflict`
+ * @throws DomainError `not_found`, `too_many_requests`, `idempotency_key_reused`, `conflict`
  */
 export function rotateKey(
   deps: KeyDeps,
@@ -166,7 +165,6 @@ export function rotateKey(
     namedRequest(idempotencyKey, ['rotate key', keyId, graceSeconds]) ??
     namedRequest(click, ['rotate key', keyId], CLICK_KEPT_MS)
   return changeKeys(deps, caller, sent, async (account) => {
-    requireConfirmed(account)
     const untilMs = deps.clock.nowMs() + graceSeconds * 1000
     const old = await findStoredKey(deps, account.id, keyId)
     if (!old && keyId !== DEFAULT_KEY_ID) throw new DomainError('not_found')

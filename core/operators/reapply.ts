@@ -11,6 +11,7 @@ import { resumeAccount, suspendAccount } from '../account/suspend.ts'
 import { blockCard } from '../cards/blocks.ts'
 import { stopCoupon } from '../coupons/coupons.ts'
 import { keepFactors } from '../credentials/recovery.ts'
+import { FIRST_PASSWORD } from '../credentials/set-password.ts'
 import { DomainError } from '../errors.ts'
 import { type EventData, type EventTypeName, eventCatalogue } from '../events/catalogue.ts'
 import type { Envelope } from '../events/stored-event.ts'
@@ -21,7 +22,7 @@ import { listServices, revokeService } from '../keys/services.ts'
 import { findStoredKey, type StoredKey } from '../keys/stored-keys.ts'
 import { newNotice } from '../notifications/notices.ts'
 import type { Deps, MoneyDeps } from '../ports.ts'
-import { attr, expr, unchangedSince } from '../table/expression.ts'
+import { attr, expr, setRemove, unchangedSince } from '../table/expression.ts'
 import {
   dueAt,
   keys,
@@ -165,13 +166,13 @@ async function changeAccess(
       .update(profile, expr`REMOVE #passkeys.${attr(passkeyId)}`, expr`attribute_exists(#passkeys)`)
       .catch(ignoreRefusal)
   } else if (what === 'password') {
-    // The vault has the newer password. The hash of an imported one would let the older one in again.
-    await deps.table.update(profile, expr`REMOVE #importedPassword`, expr`attribute_exists(pk)`)
+    // The vault has the newer password. The first one, which waits in the profile, would let the older one in again.
+    await deps.table.update(profile, setRemove([], [FIRST_PASSWORD]), expr`attribute_exists(pk)`)
   } else if (what === 'two-factor-on' && account.totp === undefined) {
     // The seed is lost. The password alone must not do what it did not do before.
     await deps.identity.setPassword(accountId, `${deps.ids.uuid()}!`)
     await writeUnlessDone(deps, [
-      { update: profile, set: expr`REMOVE #importedPassword`, if: expr`attribute_exists(pk)` },
+      { update: profile, set: setRemove([], [FIRST_PASSWORD]), if: expr`attribute_exists(pk)` },
       told(deps, accountId, RESET_PASSWORD),
       ...done,
     ])

@@ -1,10 +1,4 @@
-import {
-  type Account,
-  type Profile,
-  readAccount,
-  requireActive,
-  requireConfirmed,
-} from '../account/account.ts'
+import { type Account, type Profile, readAccount, requireActive } from '../account/account.ts'
 import { ensureCustomer } from '../cards/customer.ts'
 import { couponCode } from '../coupons/coupon.ts'
 import { checkCoupon } from '../coupons/redeem.ts'
@@ -60,7 +54,7 @@ const BUY_ATTEMPTS = 5
  * Idempotency-Key a repeated request gets the same answer, whatever happens in between. Without a key, a
  * second click joins the purchase while it is open, and gets the same answer shortly after its end; for a
  * sign-up or a change, as long as a key's.
- * @throws DomainError `email_unconfirmed`, `bundle_held`, `no_bundle`, `bundle_removed`, `no_card`,
+ * @throws DomainError `bundle_held`, `no_bundle`, `bundle_removed`, `no_card`,
  *   `too_many_cards_tried`, `card_declined`, `invalid_payment_method`, `payment_action_required`, `purchase_open`,
  *   `request_in_flight`, those of `checkCoupon`,
  *   `idempotency_key_reused`, `account_deactivated`, `account_suspended`, `temporarily_unavailable`
@@ -230,7 +224,7 @@ const continuePurchase = async (deps: MoneyDeps, purchase: Purchase): Promise<Pu
 
 /**
  * @returns the order; `same click` if a purchase with the same order ended a moment ago.
- * @throws DomainError `email_unconfirmed`, `bundle_held`, `no_bundle`, `no_card`, and `invalid_request` for a bundle
+ * @throws DomainError `bundle_held`, `no_bundle`, `no_card`, and `invalid_request` for a bundle
  *   that the account may not take
  */
 async function orderFor(
@@ -247,7 +241,6 @@ async function orderFor(
     last?.fingerprint === fingerprintOf(order) &&
     Math.abs(deps.clock.nowMs() - last.atMs) < (isHeldBy(last, order) ? REQUEST_KEPT_MS : SAME_CLICK_MS)
   if (wanted.kind === 'signup' && offer) {
-    requireConfirmed(account)
     const { bundle } = offer
     const { kind, cardId, address } = wanted
     const order = { accountId, kind, bundle, cardId, address, coupon }

@@ -2,7 +2,7 @@ import type { Profile } from '../account/account.ts'
 
 /**
  * Where an account stands, in the words of operators.
- * - `pending`: registered, and the registration has not finished
+ * - `pending`: about to be removed, because nobody has confirmed its address in time or its owner has taken it
  * - `unconfirmed`: nobody has confirmed its address yet
  * - `closing`: its owner, or an operator, has deleted it, and it will be erased
  */

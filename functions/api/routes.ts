@@ -115,6 +115,7 @@ export const api = place('api', {
       'invalid_credentials',
       'password_locked',
       'password_refused',
+      'email_unconfirmed',
       ...secondFactorErrors,
       'passkey_refused',
       'account_suspended',

@@ -20,14 +20,14 @@ export const overview = markdown(
   'unique regardless of case.',
   '- An **e-mail address** is unique regardless of case. Addresses are compared in the Unicode form NFC, with their domain',
   'as DNS has it (`bücher.example` is `xn--bcher-kva.example`), and shown as they were given.',
-  '- A **password** has 8 to 128 characters and at least one of `! @ # $ % & *`. Control characters, and a space at',
-  'either end, are refused. It is compared in the Unicode form NFC with every kind of space as one (RFC 8265), and its length',
+  '- A **password** has 8 to 128 characters and at least one of `! @ # $ % & *`. Control characters and line breaks, and a space',
+  'at either end, are refused. It is compared in the Unicode form NFC with every kind of space as one (RFC 8265), and its length',
   'is counted in that form. A password that was put into the identity provider in another form has to be reset.',
   '- A **full name**, and the name of an application key, has 1 to 100 characters of any script, and shows something. Of',
   'invisible characters only those are taken that change a word or an emoji, such as a joiner in a Persian name.',
   '',
   'No response reveals whether a username or an e-mail address is known, except the 409 of three requests',
-  'that claim it: registration, changing a username or an unconfirmed address, and confirming a new address.',
+  'that claim it: registration, changing a username, and confirming a new address.',
   '',
   '## Sessions and access tokens',
   '',
@@ -146,8 +146,7 @@ export const overview = markdown(
 
 /** The text that the descriptions of all endpoints that prove a card share. */
 export const cardRules = [
-  `Bursar holds ${priceText(holdAmount(CURRENCY))} on the card and releases it: the hold proves the card, and nothing is ever charged. The`,
-  "account's e-mail address must be confirmed first (403 `email_unconfirmed`).",
+  `Bursar holds ${priceText(holdAmount(CURRENCY))} on the card and releases it: the hold proves the card, and nothing is ever charged.`,
   '',
   '- 402 `card_declined` is one message, whatever the bank said.',
   "- 402 `payment_action_required`: the bank wants 3-D Secure. Finish it in the browser with Stripe's",

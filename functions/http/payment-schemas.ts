@@ -97,7 +97,6 @@ export const customer = z.object({
 
 /** Error codes of an endpoint that takes a payment method. */
 export const proveCardErrors = [
-  'email_unconfirmed',
   'card_declined',
   'invalid_payment_method',
   'payment_action_required',

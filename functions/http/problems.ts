@@ -233,7 +233,8 @@ export const problems: Record<ErrorCode, Problem> = {
   email_unconfirmed: {
     status: 403,
     title: 'E-mail address not confirmed',
-    detail: 'Confirm your e-mail address first.',
+    detail:
+      'The password is right. Confirm your e-mail address first, with the code that we mailed you; POST /v1/auth/resend mails another.',
   },
   card_declined: {
     status: 402,

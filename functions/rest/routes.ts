@@ -46,12 +46,12 @@ export const rest = place('rest', {
     summary: 'Registers an account and mails the code that confirms its address',
     description: descriptions.createUser,
     auth: 'public',
-    guards: ['signup', 'mail', 'password', 'vault'],
+    guards: ['signup', 'mail', 'password'],
     body: z.strictObject({ username, email, password }),
     form: true,
     responses: { 201: envelope },
-    errors: ['username_taken', 'email_taken', 'password_refused', 'password_locked'],
-    needs: ['table', 'identity', 'keyring', 'mail', 'challenge', 'mailDomains'],
+    errors: ['username_taken', 'email_taken', 'password_locked'],
+    needs: ['table', 'keyring', 'mail', 'challenge', 'mailDomains'],
   },
   getUser: {
     routes: ['GET /rest/users/{username}'],
@@ -76,7 +76,7 @@ export const rest = place('rest', {
       .check(z.refine(hasSomething, { path: ['username'], error: 'or email is required' })),
     form: true,
     responses: { 200: envelope },
-    errors: ['not_found', 'username_taken', 'email_taken', 'too_many_changes', 'conflict'],
+    errors: ['not_found', 'username_taken', 'too_many_changes', 'conflict'],
     needs: ['table', 'mail', 'keyring', 'mailDomains'],
   },
   createApp: {
@@ -91,7 +91,7 @@ export const rest = place('rest', {
     responses: {
       201: z.object({ status: z.literal(1), content: z.extend(app, { key: z.string() }), ...replay }),
     },
-    errors: ['email_unconfirmed', 'key_limit_reached', 'idempotency_key_reused', 'conflict'],
+    errors: ['key_limit_reached', 'idempotency_key_reused', 'conflict'],
     needs: ['table', 'keyring'],
   },
   getApp: {

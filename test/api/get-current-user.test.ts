@@ -2,7 +2,6 @@ import { expect, test } from 'vitest'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { startApp } from '../support/app.ts'
-import { newPerson } from '../support/people.ts'
 
 const app = await startApp()
 
@@ -29,13 +28,6 @@ test('200: the caller’s account in EMCP’s format', async () => {
     emailVerified: true,
   })
   expect(accountId).toMatch(/^[0-9a-f]{24}$/)
-})
-
-test('200: an unconfirmed address is shown as unconfirmed', async () => {
-  const person = newPerson()
-  await app.register(person)
-  const { accessToken } = await app.login(person)
-  expect((await get(accessToken)).body.emailVerified).toBe(false)
 })
 
 test('200: the full name is shown whole', async () => {

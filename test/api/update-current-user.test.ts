@@ -15,6 +15,10 @@ import type { SignedInPerson } from '../support/people.ts'
 import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
+
+/** A password by the rule, which the vault refuses all the same. */
+const REFUSED = 'Refused123!'
+app.stack.cognito.refusePassword(REFUSED)
 const vault = stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')
 
 const MINUTE_MS = 60_000
@@ -157,7 +161,7 @@ test('an empty name, as a form sends it, keeps the name', async () => {
 
 test('400: a password that only the vault refuses leaves the old password', async () => {
   const person = await app.signUp()
-  const json = { oldPassword: person.password, newPassword: 'Hello\u2028123!' }
+  const json = { oldPassword: person.password, newPassword: REFUSED }
   refused(await update(person.accessToken, json), 'password_refused')
   expect(await signInStatus(app, person, person.password)).toBe(200)
 })

@@ -3,7 +3,7 @@ import { keys } from '../../core/table/keys.ts'
 import { api } from '../../functions/api/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { startApp } from '../support/app.ts'
-import { newPerson, type SignedInPerson } from '../support/people.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import type { TestAnswer } from '../support/send.ts'
 import {
   atStripe,
@@ -426,16 +426,6 @@ describe('an unknown outcome', () => {
 })
 
 describe('limits against card testing', () => {
-  test('403 without a call to Stripe until the e-mail address is confirmed', async () => {
-    const person = newPerson()
-    await app.register(person)
-    const signedIn = await app.login(person)
-    app.resetCalls()
-    expectError(api.verifyPayment, await verify(app, signedIn, 'pm_card_visa'), 'email_unconfirmed')
-    expect(app.calls().stripe).toEqual({})
-    expect(await customerId(app, signedIn)).toBeUndefined()
-  })
-
   /** Asserts that a try is refused without a call to Stripe, with this Retry-After in seconds. */
   async function expectRefused(person: SignedInPerson, seconds: number): Promise<void> {
     app.resetCalls()

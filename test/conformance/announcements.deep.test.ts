@@ -193,7 +193,8 @@ test.each(['change', 'reset'])(
     await table.update(keys.profile(person.accountId), expr`SET #paid = ${true}`)
     const code = await resetCode(app, person.email)
     await forgetTold(person.accountId)
-    const password = 'Hello\u2028123!'
+    const password = 'Refused123!'
+    app.stack.cognito.refusePassword(password)
     const { body } =
       way === 'change'
         ? await app.request('PUT', '/v1/user/password', { token: person.accessToken, json: { password } })

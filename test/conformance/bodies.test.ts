@@ -62,6 +62,7 @@ test.each(['?&', '?', '&', '', '&&'])(
     const { username, email, password } = newPerson()
     const answer = await postForm(`${start}username=${username}&email=${email}&password=${password}`)
     expect([answer.status, answer.body.content]).toMatchObject([201, { username, email }])
+    await app.confirm({ email })
     expect((await app.login({ username, email, password })).accessToken).toBeTruthy()
   },
 )
@@ -79,6 +80,7 @@ test('a Base64 body is decoded if the event flags it', async () => {
   const body = base64(JSON.stringify(person))
   const { statusCode } = await invoke(rest.createUser, { body, isBase64Encoded: true, headers: JSON_TYPE })
   expect(statusCode).toBe(201)
+  await app.confirm(person)
   expect((await app.login(person)).username).toBe(person.username)
 })
 

@@ -11,16 +11,16 @@ export const CONFIRMED = { 'POST /v1/payment_intents': 1, 'POST /v1/payment_inte
 export const CUSTOMER_COSTS = {
   'GET /v1/user': READ_ACCOUNT,
   'POST /rest/users': {
-    dynamodb: { GetItem: 1, UpdateItem: 1, TransactWriteItems: 2, PutItem: 1 },
+    dynamodb: { GetItem: 1, UpdateItem: 1, TransactWriteItems: 1, PutItem: 1 },
     readUnits: 1,
-    writeUnits: 32,
-    cognito: { AdminCreateUser: 1, AdminSetUserPassword: 1 },
+    writeUnits: 26,
     mail: { SendEmail: 1 },
   },
   'POST /v1/auth/activate': {
-    dynamodb: { GetItem: 3, TransactWriteItems: 1 },
+    dynamodb: { GetItem: 3, TransactWriteItems: 1, UpdateItem: 1 },
     readUnits: 3,
-    writeUnits: 16,
+    writeUnits: 17,
+    cognito: { AdminCreateUser: 1, AdminSetUserPassword: 1 },
   },
   'POST /v1/auth/login': {
     dynamodb: { Query: 2, TransactWriteItems: 1, UpdateItem: 1, GetItem: 1 },

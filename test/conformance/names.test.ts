@@ -26,7 +26,7 @@ async function expectRefused(person: Partial<Person>, field: keyof Person): Prom
 }
 
 async function expectTaken(person: Partial<Person>, message: string): Promise<void> {
-  const { status, body } = await app.register(newPerson(person))
+  const { status, body } = await app.register(newPerson({ password: 'Another123!', ...person }))
   expect([status, body]).toEqual([409, { status: 0, message }])
 }
 
@@ -73,6 +73,7 @@ describe('a name that looks like a key of the table', () => {
       /^(ACCOUNT#[0-9a-f]{24}|APIKEY#[\w-]{16}|CODE#[0-9a-f]{16}|LIMIT#[\w-]{22}|USERNAME#person\d+) [#\w-]+$/
     expect(added.filter((key) => key !== guard && !kinds.test(key))).toEqual([])
     expect(new Set(added.map((key) => /^ACCOUNT#\w+/.exec(key)?.[0]).filter(Boolean)).size).toBe(1)
+    await app.confirm({ email })
     const { accessToken } = await app.login({ username, email, password: newPerson().password })
     expect((await app.request('GET', '/v1/user', { token: accessToken })).body.email).toBe(email)
   })
@@ -105,7 +106,7 @@ describe('one address in two Unicode forms', () => {
 
   test('is one address, whichever form comes first', async () => {
     expect(NFD).not.toBe(NFC)
-    const person = await expectRegistered({ email: NFC })
+    const person = await app.signUp({ email: NFC })
     await expectTaken({ email: NFD }, EMAIL_TAKEN)
     await expectTaken({ email: NFD.toUpperCase() }, EMAIL_TAKEN)
     expect((await app.login({ ...person, email: NFD })).username).toBe(person.username)
@@ -116,7 +117,7 @@ describe('one address in two Unicode forms', () => {
   })
 
   test('is shown as the user entered it', async () => {
-    const { username, email, password } = await expectRegistered({ email: `Y${NFD}` })
+    const { username, email, password } = await app.signUp({ email: `Y${NFD}` })
     const { accessToken: token } = await app.login({ username, email, password })
     expect((await app.request('GET', '/v1/user', { token })).body.email).toBe(`Y${NFD}`)
   })
@@ -135,7 +136,7 @@ describe('one address with its domain in two forms', () => {
     ['b\u00fccher\u3002test', 'bu\u0308cher.test'],
     ['\u0628\u06cc\u062a\u200c\u0647\u0627.example', 'xn--mgbbg0jt2a752j.example'],
   ])('%s and %s are one address, which is shown as it was typed', async (typed, sent) => {
-    const person = await expectRegistered({ email: `ada@${typed}` })
+    const person = await app.signUp({ email: `ada@${typed}` })
     await expectTaken({ email: `Ada@${sent}` }, EMAIL_TAKEN)
     const { accessToken: token } = await app.login({ ...person, email: `ADA@${sent}` })
     expect((await app.request('GET', '/v1/user', { token })).body.email).toBe(`ada@${typed}`)
@@ -198,6 +199,7 @@ describe('one password in two Unicode forms', () => {
     const person = newPerson({ password: DECOMPOSED })
     expect((await app.register(person)).status).toBe(201)
     expect((await app.register({ ...person, password: COMPOSED })).status).toBe(201)
+    await app.confirm(person)
     await app.request('POST', '/v1/user/resetPassword', { json: { email: person.email } })
     await app.job('send-mail')
     const reset = (password: string) =>
@@ -238,8 +240,8 @@ describe('letters that look alike', () => {
   })
 
   test('addresses that only look alike are two addresses, and each opens its own account', async () => {
-    const latin = await expectRegistered({ email: 'paypal@mail.example' })
-    const cyrillic = await expectRegistered({ email: 'p\u0430ypal@mail.example', password: 'Other123!' })
+    const latin = await app.signUp({ email: 'paypal@mail.example' })
+    const cyrillic = await app.signUp({ email: 'p\u0430ypal@mail.example', password: 'Other123!' })
     const { accessToken } = await app.login(latin)
     expect((await app.request('GET', '/v1/user', { token: accessToken })).body.email).toBe(latin.email)
     const crossed = await app.request('POST', '/v1/auth/login', {
@@ -333,7 +335,7 @@ test('names over the limit are refused; names of the maximum length register and
   const email = `${local}@${'\u00e9'.repeat(50)}.${'\u00e9'.repeat(50)}.${'\u00e9'.repeat(50)}.xn`
   // A label has at most 63 characters as DNS has it.
   await expectRefused({ email: `a@${'\u00e9'.repeat(60)}.example` }, 'email')
-  const person = await expectRegistered({ username: 'U'.repeat(32), email, password: `!${'p'.repeat(127)}` })
+  const person = await app.signUp({ username: 'U'.repeat(32), email, password: `!${'p'.repeat(127)}` })
   expect((await app.login(person)).username).toBe(person.username)
 })
 

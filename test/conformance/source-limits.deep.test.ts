@@ -21,7 +21,7 @@ afterEach(app.startAfresh)
 
 /** What the code of a row shows about what its requests cost or let their sender try. */
 const SIGNS: [RegExp, Guard][] = [
-  [/identity\.signIn\(/, 'password'],
+  [/identity\.signIn\(|isRegisteredPassword\(/, 'password'],
   [/identity\.(signIn|signInVerified|refresh|enroll|setPassword)\(/, 'vault'],
   [/registerAccount\(/, 'signup'],
   [/totp\.stepOf\(|passkeys\.verifyAssertion\(|checkCode\(|readLinkCode\(/, 'code'],

@@ -206,8 +206,7 @@ function permitted(graph: Graph, { name, needs, table, background, job }: Expect
 const ENROLS = ['AdminCreateUser', 'AdminSetUserPassword', 'AdminInitiateAuth']
 const VAULT: Record<string, string[]> = {
   others: ['AdminInitiateAuth'],
-  'v1-register': ENROLS,
-  'rest-create-user': ENROLS,
+  'v1-activate': ['AdminCreateUser', 'AdminSetUserPassword'],
   'v1-login': ENROLS,
   'api-restore': ENROLS,
   'v1-change-password': ENROLS,

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Profile, parseProfile } from '../../core/account/account.ts'
 import { emailKey, usernameKey } from '../../core/account/fields.ts'
-import { registerAccount, sweepPending } from '../../core/account/register.ts'
+import { sweepUnconfirmed } from '../../core/account/unconfirmed.ts'
 import { defaultKeyLookup } from '../../core/keys/default-key.ts'
 import { expr } from '../../core/table/expression.ts'
 import { CORE_PREFIX, dueShards, keys } from '../../core/table/keys.ts'
@@ -9,6 +9,7 @@ import { WHOLE_RUN } from '../machine/faults.ts'
 import { startApp } from '../support/app.ts'
 import { buy, newBuyer, paymentsOf, refund } from '../support/buyers.ts'
 import { newPerson, type Person, type SignedInPerson } from '../support/people.ts'
+import { accountIdOf } from '../support/state.ts'
 import {
   atStripe,
   cardOnFile,
@@ -37,18 +38,12 @@ const HOUR_MS = 60 * MINUTE_MS
 
 const sweep = () => app.job('sweep')
 
-/** A registration that crashed after the vault had created the user. */
-async function pending(person: Person = newPerson()) {
-  const ports = await app.ports()
-  const crash = async (accountId: string, password: string) => {
-    await ports.identity.enroll(accountId, password)
-    throw new Error('crash')
-  }
-  await registerAccount({ ...ports, identity: { ...ports.identity, enroll: crash } }, person).catch(() => {})
-  const guard = await ports.table.get(keys.usernameGuard(usernameKey(person.username)))
-  const profile = parseProfile((await ports.table.get(keys.profile(String(guard?.accountId)))) ?? {})
-  expect(profile.status).toBe('pending')
-  return { person, profile }
+/** A registration that nobody has confirmed. */
+async function unconfirmed(person: Person = newPerson()) {
+  await app.register(person)
+  const { table } = await app.ports()
+  const item = await table.get(keys.profile(await accountIdOf(app, person.username)))
+  return { person, profile: parseProfile(item ?? {}) }
 }
 
 /** The parts of a registration that are left in the table and at the vault. */
@@ -67,109 +62,79 @@ async function remains(profile: Profile): Promise<string[]> {
   return [...(account.length > 0 ? ['account'] : []), ...standing.flat(), ...(inVault ? ['vault'] : [])]
 }
 
-const EVERYTHING = ['account', 'username', 'email', 'key', 'vault']
+const EVERYTHING = ['account', 'username', 'email', 'key']
+const WEEK_MS = 7 * 24 * HOUR_MS
 
-test('a registration pending for an hour is removed completely, and its names are free', async () => {
-  const { person, profile } = await pending()
-  app.advance(HOUR_MS)
+test('an account that nobody confirms for a week is removed completely, and its names are free', async () => {
+  const { person, profile } = await unconfirmed()
+  app.advance(WEEK_MS - 1)
+  expect(await sweep()).toMatchObject({ registrationsCleared: 0 })
+  expect(await remains(profile)).toEqual(EVERYTHING)
+  app.advance(1)
   expect(await sweep()).toMatchObject({ registrationsCleared: 1 })
+  expect(await sweep()).toMatchObject({ registrationsCleared: 0 })
   expect(await remains(profile)).toEqual([])
   expect((await app.register({ ...person, password: 'Another123!' })).status).toBe(201)
 })
 
-test('a younger registration is untouched', async () => {
-  const { profile } = await pending()
-  app.advance(HOUR_MS - 1)
-  expect(await sweep()).toMatchObject({ registrationsCleared: 0 })
-  expect(await remains(profile)).toEqual(EVERYTHING)
-  app.advance(1)
-  await sweep()
-})
-
-test('a registration that was resumed in time is untouched', async () => {
-  const { person, profile } = await pending()
-  app.advance(49 * MINUTE_MS)
-  expect((await app.register(person)).status).toBe(201)
+test('an account that was confirmed in time is untouched', async () => {
+  const { person, profile } = await unconfirmed()
   app.advance(HOUR_MS)
+  await app.confirm(person)
+  app.advance(WEEK_MS)
   expect(await sweep()).toMatchObject({ registrationsCleared: 0 })
-  expect(await remains(profile)).toEqual(EVERYTHING)
+  expect(await remains(profile)).toEqual([...EVERYTHING, 'vault'])
   await app.login(person)
 })
 
-test('a registration is never resumed and swept at once: too old ones wait for the sweep', async () => {
-  const { person, profile } = await pending()
-  app.advance(50 * MINUTE_MS)
-  expect((await app.register(person)).status).toBe(409)
-  app.advance(10 * MINUTE_MS)
-  await sweep()
-  expect(await remains(profile)).toEqual([])
-  expect((await app.register(person)).status).toBe(201)
-})
-
-test('a crash between the vault and the table is repaired by the next sweep', async () => {
-  const { person, profile } = await pending()
-  app.advance(HOUR_MS)
+test('a user of the vault goes, too, that an earlier version had made at registration', async () => {
+  const { person, profile } = await unconfirmed()
+  app.stack.cognito.addUser(profile.id, person.password)
+  app.advance(WEEK_MS)
   app.stack.dynamo.addFault({ fault: 'error-before', match: 'TransactWriteItems', times: 2 })
   expect(await sweep()).toMatchObject({ registrationsCleared: 0, registrationsFailed: 1 })
-  expect(await remains(profile)).toEqual(['account', 'username', 'email', 'key'])
+  expect(await remains(profile)).toEqual(EVERYTHING)
   expect(await sweep()).toMatchObject({ registrationsCleared: 1 })
   expect(await remains(profile)).toEqual([])
-  expect((await app.register(person)).status).toBe(201)
 })
 
-test('two concurrent sweeps clear a registration, and neither fails', async () => {
-  const { profile } = await pending()
-  app.advance(HOUR_MS)
+test('two concurrent sweeps remove an account that nobody confirmed, and neither fails', async () => {
+  const { profile } = await unconfirmed()
+  app.advance(WEEK_MS)
   await Promise.all([sweep(), sweep()])
   expect(await remains(profile)).toEqual([])
 })
 
 test('an account that was confirmed after the index was read is untouched and not counted', async () => {
-  const { person, profile } = await pending()
+  const { person, profile } = await unconfirmed()
   const { table, ...ports } = await app.ports()
   const late: typeof table = {
     ...table,
     due: async (kind, nowMs, limit) => {
-      const due = await table.due(kind, nowMs + HOUR_MS, limit)
-      await app.register(person)
-      await app.request('POST', '/v1/auth/activate', { json: { code: app.mailedCode(person.email) } })
+      const due = await table.due(kind, nowMs + WEEK_MS, limit)
+      await app.confirm(person)
       return due
     },
   }
-  const cleared = await sweepPending({ ...ports, table: late }, WHOLE_RUN)
-  expect(await remains(profile)).toEqual(EVERYTHING)
+  const cleared = await sweepUnconfirmed({ ...ports, table: late }, WHOLE_RUN)
+  expect(await remains(profile)).toEqual([...EVERYTHING, 'vault'])
   expect(cleared).toEqual({ done: 0, failed: 0 })
 })
 
-test('an account that nobody confirms for a week is removed completely, and its names are free', async () => {
-  const person = newPerson()
-  await app.register(person)
-  const { accountId } = await app.login(person)
-  const item = await (await app.ports()).table.get(keys.profile(accountId))
-  const profile = parseProfile(item ?? {})
-  app.advance(7 * 24 * HOUR_MS - 1)
-  expect(await sweep()).toMatchObject({ registrationsCleared: 0 })
-  expect(await remains(profile)).toEqual(EVERYTHING)
-  app.advance(1)
-  expect(await sweep()).toMatchObject({ registrationsCleared: 1 })
-  expect(await remains(profile)).toEqual([])
-  expect((await app.register(person)).status).toBe(201)
-})
-
-test('pending registrations in every shard are cleared, and finished accounts are not', async () => {
-  const finished = await app.signUp()
-  const crashed = []
+test('unconfirmed accounts in every shard are removed, and confirmed ones are not', async () => {
+  const confirmed = await app.signUp()
+  const people = []
   const shards = new Set<string>()
   while (shards.size < dueShards('PENDING').length) {
-    const { profile } = await pending()
+    const { profile } = await unconfirmed()
     const item = await (await app.ports()).table.get(keys.profile(profile.id))
     shards.add(String(item?.due))
-    crashed.push(profile)
+    people.push(profile)
   }
-  app.advance(HOUR_MS)
-  expect(await sweep()).toMatchObject({ registrationsCleared: crashed.length })
-  expect(await Promise.all(crashed.map(remains))).toEqual(crashed.map(() => []))
-  await app.login(finished)
+  app.advance(WEEK_MS)
+  expect(await sweep()).toMatchObject({ registrationsCleared: people.length })
+  expect(await Promise.all(people.map(remains))).toEqual(people.map(() => []))
+  await app.login(confirmed)
 })
 
 describe('abandoned holds', () => {

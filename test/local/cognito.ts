@@ -85,6 +85,8 @@ export interface CognitoDouble extends FaultControls<OperationFault> {
   sign(claims: Json, options?: { header?: Json }): string
   /** Creates a user with a permanent password, without a call to the API. */
   addUser(username: string, password: string): void
+  /** Refuses to set this password from now on, as a pool does whose policy has become stricter. */
+  refusePassword(password: string): void
   /** Signs a user in without a call to the API. @throws Error with the service's refusal. */
   signIn(username: string, password: string): Promise<{ AccessToken: string; RefreshToken: string }>
   /** User names, in order of creation. */
@@ -227,7 +229,11 @@ export async function startCognito(options: CognitoOptions): Promise<CognitoDoub
 
   // Passwords
 
+  const refusedPasswords = new Set<string>()
+
   function storedPassword(password: string): string {
+    if (refusedPasswords.has(password))
+      refuse('InvalidPasswordException', 'Password did not conform with policy: Password not complex enough')
     if (password.length < 8) {
       refuse('InvalidPasswordException', 'Password did not conform with policy: Password not long enough')
     }
@@ -645,6 +651,7 @@ export async function startCognito(options: CognitoOptions): Promise<CognitoDoub
       pool.users[username] = newUser(password, 'CONFIRMED')
       state.save()
     },
+    refusePassword: (password) => void refusedPasswords.add(password),
     async signIn(username, password) {
       const { AuthenticationResult } = await signIn(username, password)
       return AuthenticationResult ?? refuse('NotAuthorizedException', 'The password is temporary.')

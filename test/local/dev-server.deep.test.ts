@@ -108,6 +108,13 @@ async function send(url: string, request: string, json?: unknown, token?: string
 
 const register = (url: string, person: Person) => send(url, 'POST /rest/users', person)
 
+/** Confirms the address of a person who has registered, with the code in the mail. */
+async function confirm(url: string, { email }: Person): Promise<void> {
+  const [{ text }] = (await send(url, `GET /_local/mail?to=${email}`)).body
+  const code = /\b[0-9a-f]{32}\b/.exec(text)?.[0]
+  expect((await send(url, 'POST /v1/auth/activate', { code })).status).toBe(200)
+}
+
 const login = (url: string, { email, password }: Person) =>
   send(url, 'POST /v1/auth/login', { email, password })
 
@@ -247,6 +254,7 @@ describe('a running server', { shuffle: false }, () => {
   test('POST /_local/clock moves every part', async () => {
     const person = newPerson()
     await register(server.url, person)
+    await confirm(server.url, person)
     const { accessToken: token } = (await login(server.url, person)).body
     expect((await send(server.url, 'GET /v1/user', undefined, token)).status).toBe(200)
 
@@ -261,6 +269,7 @@ describe('a running server', { shuffle: false }, () => {
     expect((await send(server.url, 'GET /v1/user', undefined, token)).status).toBe(401)
     const later = newPerson()
     const { created } = (await register(server.url, later)).body.content
+    await confirm(server.url, later)
     const { accessToken } = (await login(server.url, later)).body
     const [{ sentAt }] = (await local(`GET /_local/mail?to=${later.email}`)).body
     for (const at of [Date.parse(created), claims(accessToken).iat * 1000, Date.parse(sentAt)]) {
@@ -305,6 +314,7 @@ describe('a running server', { shuffle: false }, () => {
   test('GET /_local/calls counts since the last DELETE', async () => {
     const person = newPerson()
     await register(server.url, person)
+    await confirm(server.url, person)
     const { accessToken } = (await login(server.url, person)).body
     expect(await local('DELETE /_local/calls')).toEqual({ status: 204, body: undefined })
     const { body: none } = await local('GET /_local/calls')
@@ -327,6 +337,7 @@ describe.concurrent('data', { timeout: 60_000 }, () => {
     const first = await start(['--data', folder])
     await send(first.url, 'POST /_local/clock', { advanceMs: 60 * MINUTE_MS })
     await register(first.url, person)
+    await confirm(first.url, person)
     const { accessToken, refreshToken } = (await login(first.url, person)).body
     const { now } = (await send(first.url, 'GET /_local')).body
     expect(await first.stop('SIGTERM')).toEqual({ code: 0, signal: null })
@@ -363,12 +374,13 @@ describe.concurrent('data', { timeout: 60_000 }, () => {
     await first.stop('SIGKILL')
 
     const second = await start(['--data', folder])
-    const signedIn = await Promise.all(registered.map((person) => login(second.url, person)))
-    expect(signedIn.map(({ status }) => status)).toEqual(registered.map(() => 200))
+    // Only the right password is told that the address is not confirmed.
+    const known = await Promise.all(registered.map((person) => login(second.url, person)))
+    expect(known.map(({ status }) => status)).toEqual(registered.map(() => 403))
     // Everyone who got no answer sends the request again and ends up registered once.
     await Promise.all(others.map((person) => register(second.url, person)))
     const later = await Promise.all(others.map((person) => login(second.url, person)))
-    expect(later.map(({ status }) => status)).toEqual(others.map(() => 200))
+    expect(later.map(({ status }) => status)).toEqual(others.map(() => 403))
     await second.stop('SIGTERM')
     await expectNoDatabaseOn(folder)
   })
@@ -552,6 +564,7 @@ test('in memory: a changed handler answers from the next request on, and the dat
   const server = await start(['--data', ':memory:'], { cwd: changing })
   expect(server.said.out).toMatch(/^ {2}data {6}in memory/m)
   await register(server.url, person)
+  await confirm(server.url, person)
   expect(await send(server.url, 'GET /health')).toEqual({ status: 200, body: { status: 'ok' } })
   writeFileSync(
     join(changing, 'functions/http/health.ts'),

@@ -21,7 +21,7 @@ export type Imports = typeof genuine
 
 /** The longest time for which a password change or a lock of wrong passwords keeps others out. */
 const LOCK_MS = 15 * 60_000
-const NEW = 'Changed1!'
+export const NEW = 'Changed1!'
 const UNITS = 5000
 
 const code = (error: unknown) => (error as DomainError).code ?? (error as Error).message
@@ -65,8 +65,8 @@ const works = (ports: Ports, { email }: Person, password: string): Promise<boole
     () => false,
   )
 
-/** Asserts that this password alone opens the account, and that no hash is left. */
-async function expectPassword(
+/** Asserts that this password alone opens the account, and that nothing of it is left in the table. */
+export async function expectPassword(
   app: App,
   ports: Ports,
   person: Person,
@@ -81,10 +81,11 @@ async function expectPassword(
   expect(await works(ports, person, password), `${title}: the password does not work`).toBe(true)
   const account = await readAccount(ports, id)
   expect(account, title).not.toHaveProperty('importedPassword')
+  expect(account, title).not.toHaveProperty('registeredPassword')
   expect(account, title).not.toHaveProperty('unenrolled')
 }
 
-async function mailedReset(app: App, ports: Ports, { email }: Person): Promise<string> {
+export async function mailedReset(app: App, ports: Ports, { email }: Person): Promise<string> {
   await requestMail(ports, 'reset-password', email)
   await answerMailRequests(ports, WHOLE_RUN)
   return app.mailedCode(email)
@@ -144,7 +145,7 @@ export async function importAtOnce(app: App, ports: Ports, functions = genuine):
 }
 
 /** The same ports, which do `work` before their call number `at`. */
-function overtaken(
+export function overtaken(
   ports: Ports,
   at: number,
   work: () => Promise<unknown>,
@@ -169,7 +170,7 @@ function overtaken(
 }
 
 /** Does `run` as often as it makes calls, each time with something else before another one of them. */
-async function atEveryCall(run: (at: number) => Promise<number>): Promise<number> {
+export async function atEveryCall(run: (at: number) => Promise<number>): Promise<number> {
   const calls = await run(0)
   for (let at = 1; at <= calls; at++) await run(at)
   return calls

@@ -8,6 +8,7 @@ import { expectError } from '../conformance/contract.ts'
 import { startApp } from '../support/app.ts'
 import { noticeTypes, operate, recordedOf } from '../support/operated.ts'
 import { newPerson } from '../support/people.ts'
+import { accountIdOf } from '../support/state.ts'
 
 const app = await startApp()
 const ports = await app.ports()
@@ -101,7 +102,7 @@ test('a change of the password stops it, and its owner is told within the hour',
 test('200: an account that has confirmed no address gets the new one at once, to be confirmed', async () => {
   const person = newPerson()
   await app.register(person)
-  const { accountId } = await app.login(person)
+  const accountId = await accountIdOf(app, person.username)
   const { email } = newPerson()
   expect((await change(accountId, email)).body).toEqual({ state: 'confirming', finishesAt: null })
   await app.job('send-mail')

@@ -6,6 +6,7 @@ import { startApp } from '../support/app.ts'
 import { mailsTo } from '../support/buyers.ts'
 import { newsTo, operate, recordedOf } from '../support/operated.ts'
 import { newPerson } from '../support/people.ts'
+import { accountIdOf } from '../support/state.ts'
 
 const app = await startApp()
 const ports = await app.ports()
@@ -14,7 +15,7 @@ beforeEach(app.startAfresh)
 test('200: the confirmation of an address that was marked as undeliverable is mailed again, and works', async () => {
   const person = newPerson()
   await app.register(person)
-  const { accountId } = await app.login(person)
+  const accountId = await accountIdOf(app, person.username)
   const undeliverable = { [person.email]: { reason: 'complained', atMs: Date.now() } }
   await ports.table.update(keys.profile(accountId), expr`SET #undeliverable = ${undeliverable}`)
   const { status, body } = await operate(app, accountId, 'resend')

@@ -31,11 +31,11 @@ const PLANTED: Record<
   listed: { accounts: 10_000_000, settings: { jobParts: 4, totalsKeys: 8 } },
   totals: { accounts: 10_000_000, settings: { jobParts: 4, listShards: 8 } },
   requests: { accounts: 10_000_000 },
-  creations: { accounts: 10_000_000 },
+  creations: { accounts: 10_000_000, settings: { creationsPerSecond: 30 } },
   creationWait: {
     accounts: 10_000_000,
     change: { viral: { newAccounts: 1 } },
-    settings: { creationsWait: true },
+    settings: { creationsWait: true, creationsPerSecond: 30 },
   },
   signIns: { accounts: 10_000_000, settings: { signInsPerSecond: 20 } },
   stripe: { accounts: 10_000_000, settings: { paced: false, stripe: { all: 50, endpoint: 25 } } },

@@ -205,6 +205,10 @@ export async function startApp() {
     return code
   }
 
+  /** Confirms the address of a person who has registered. */
+  const confirm = ({ email }: Pick<Person, 'email'>) =>
+    request('POST', '/v1/auth/activate', { json: { code: mailedCode(email) } })
+
   async function login(person: Person): Promise<SignedInPerson> {
     const { status, body } = await request('POST', '/v1/auth/login', {
       json: { email: person.email, password: person.password },
@@ -223,6 +227,7 @@ export async function startApp() {
     request,
     register,
     mailedCode,
+    confirm,
     login,
     fixtures,
     /** Makes a person who has registered, confirmed and signed in. */
@@ -231,7 +236,7 @@ export async function startApp() {
     async signUpOverHttp(overrides: Partial<Person> = {}): Promise<SignedInPerson> {
       const person = newPerson(overrides)
       await register(person)
-      await request('POST', '/v1/auth/activate', { json: { code: mailedCode(person.email) } })
+      await confirm(person)
       return login(person)
     },
     /**

@@ -5,6 +5,12 @@ import { keys } from '../../core/table/keys.ts'
 import type { App } from './app.ts'
 import type { Person } from './people.ts'
 
+/** The account that has a username. */
+export async function accountIdOf(app: App, username: string): Promise<string> {
+  const { table } = await app.ports()
+  return String((await table.get(keys.usernameGuard(usernameKey(username))))?.accountId)
+}
+
 /** The accounts that hold a person's names, according to the table and the vault. */
 export async function whoHas(app: App, ports: Ports, person: Person) {
   const byUsername = await ports.table.get(keys.usernameGuard(usernameKey(person.username)))

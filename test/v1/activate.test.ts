@@ -6,8 +6,9 @@ import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { startApp } from '../support/app.ts'
 import { resetCode, sessionStatuses, signInStatus, wrongHalf } from '../support/credentials.ts'
-import { newPerson, type SignedInPerson } from '../support/people.ts'
+import { newPerson, type Person, type SignedInPerson } from '../support/people.ts'
 import type { TestAnswer } from '../support/send.ts'
+import { accountIdOf } from '../support/state.ts'
 
 const app = await startApp()
 
@@ -16,10 +17,10 @@ const DAY_MS = 24 * 3_600_000
 const activate = (code: unknown) => app.request('POST', '/v1/auth/activate', { json: { code } })
 
 /** Registers a person. @returns the person with the code from the mail. */
-async function registered() {
-  const person = newPerson()
+async function registered(overrides: Partial<Person> = {}) {
+  const person = newPerson(overrides)
   await app.register(person)
-  return { ...(await app.login(person)), code: app.mailedCode(person.email) }
+  return { ...person, accountId: await accountIdOf(app, person.username), code: app.mailedCode(person.email) }
 }
 
 /** The units of the account, and all its ledger entries. */
@@ -54,11 +55,39 @@ test('200: the address is confirmed and the 100 trial units are credited', async
   expect(account.body.content).toMatchObject({ status: 'verified', update })
 })
 
-test('200: sessions from before end, since whoever registered may not own the address', async () => {
-  const person = await registered()
-  await activate(person.code)
-  expect(await sessionStatuses(app, person)).toEqual([401, 401])
+test('200: the vault has a user from now on, with the password of the registration, and the table none', async () => {
+  const { accountId, code, ...person } = await registered()
+  expect(app.stack.cognito.users()).not.toContain(accountId)
+  await activate(code)
+  expect(app.stack.cognito.users()).toContain(accountId)
+  expect(JSON.stringify(await profileOf(accountId))).not.toMatch(
+    /registeredPassword|unenrolled|changingUntil/,
+  )
+  expect((await app.login(person)).accountId).toBe(accountId)
 })
+
+test('200: while the vault does not answer; a repeat of the code makes its user, and so does the first sign-in', async () => {
+  for (const settle of [
+    ({ code }: Person & { code: string }) => activate(code),
+    (person: Person & { code: string }) => app.login(person),
+  ]) {
+    const person = await registered()
+    app.stack.cognito.addFault({ fault: 'error-before', match: 'AdminCreateUser' })
+    app.logs.length = 0
+    expect((await activate(person.code)).status).toBe(200)
+    app.stack.cognito.clearFaults()
+    expect(app.logs.join()).toContain('the first sign-in has to make the user of a confirmed account')
+    expect(app.stack.cognito.users()).not.toContain(person.accountId)
+    // Until then the first request may still be at the vault.
+    app.advance(30_000)
+    await settle(person)
+    expect(app.stack.cognito.users()).toContain(person.accountId)
+    expect(JSON.stringify(await profileOf(person.accountId))).not.toContain('registeredPassword')
+    await app.login(person)
+  }
+})
+
+const profileOf = async (accountId: string) => (await app.ports()).table.get(keys.profile(accountId))
 
 test('200: the code in upper case', async () => {
   expect((await activate((await registered()).code.toUpperCase())).status).toBe(200)
@@ -80,11 +109,7 @@ test('200: ten concurrent uses are answered alike, and grant the trial once', as
 /** Registers one account for each address, and confirms all of them at once. @returns their ids */
 async function confirmedAtOnce(addresses: readonly string[]): Promise<string[]> {
   const people = []
-  for (const email of addresses) {
-    const person = newPerson({ email })
-    await app.register(person)
-    people.push({ ...(await app.login(person)), code: app.mailedCode(email) })
-  }
+  for (const email of addresses) people.push(await registered({ email }))
   const answers = await Promise.all(people.map(({ code }) => activate(code)))
   expect(answers.map(({ status }) => status)).toEqual(addresses.map(() => 200))
   return people.map(({ accountId }) => accountId)

@@ -15,7 +15,7 @@ import {
   signInWith,
   withPasskey,
 } from '../support/passkeys.ts'
-import { newPerson, type SignedInPerson } from '../support/people.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
@@ -191,22 +191,6 @@ test('401: a session that has ended meanwhile adds nothing', async () => {
   await app.request('POST', '/v1/auth/logout', { token: person.accessToken, json: { everywhere: true } })
   expect((await add(app, person, passkey)).status).toBe(401)
   expect(await stored(person)).toBeUndefined()
-})
-
-test('403: an address that nobody has confirmed', async () => {
-  const [confirmed, person] = [await app.signUp(), newPerson()]
-  await app.register(person)
-  const unconfirmed = await app.login(person)
-  const ports = await app.ports()
-  const { attestationOptions } = await import('../../core/credentials/passkeys.ts')
-  const options = attestationOptions(ports, {
-    id: unconfirmed.accountId,
-    emailVerified: true,
-    email: confirmed.email,
-    username: confirmed.username,
-  } as never)
-  const answer = await add(app, unconfirmed, authenticatorHere().create(options))
-  expectError(v1.addPasskey, answer, 'email_unconfirmed')
 })
 
 test.each([

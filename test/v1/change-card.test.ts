@@ -389,12 +389,6 @@ describe('the rules of every verification', () => {
     await expectSameAsStripe(app, other)
   })
 
-  test('403 until the e-mail address is confirmed', async () => {
-    const person = { username: 'unconfirmed', email: 'unconfirmed@mail.example', password: 'Hello123!' }
-    await app.register(person)
-    refused(await change(await app.login(person), 'pm_card_visa'), 'email_unconfirmed')
-  })
-
   test('429 after 3 tries in an hour, including those of verify-payment', async () => {
     const person = await app.signUp()
     await verify(app, person, 'pm_card_chargeDeclined')

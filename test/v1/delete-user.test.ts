@@ -24,7 +24,7 @@ import {
 } from '../support/buyers.ts'
 import { appCode, sessionStatuses, withTwoFactor } from '../support/credentials.ts'
 import { kindsOf, richPerson, tracesLeft, wholeTable } from '../support/erasure.ts'
-import { newPerson, type SignedInPerson } from '../support/people.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import { consume } from '../support/quota.ts'
 import { reserve, settle } from '../support/reservations.ts'
 import type { TestAnswer } from '../support/send.ts'
@@ -217,19 +217,6 @@ describe('within 30 days', () => {
     await signIn(person)
     await app.job('sweep')
     expect(double.state.customers[customer]).toMatchObject({ name: 'Renamed Person' })
-  })
-
-  test('an account that nobody has confirmed lapses when it would have, and not later', async () => {
-    const person = newPerson()
-    await app.register(person)
-    const signedIn = await app.login(person)
-    app.advance(DAY_MS)
-    const { accessToken } = await app.login(person)
-    const { body } = await deleteUser({ ...signedIn, accessToken })
-    expect(body.eraseAt).toBe('2026-11-28T12:00:00.000Z')
-    app.advance(6 * DAY_MS)
-    await app.job('sweep')
-    expect((await app.register(person)).status).toBe(201)
   })
 })
 

@@ -7,7 +7,6 @@ import { expectError } from '../conformance/contract.ts'
 import { stationBefore } from '../conformance/outage.ts'
 import { startApp } from '../support/app.ts'
 import { appCode, enrol, signInStatus, withTwoFactor } from '../support/credentials.ts'
-import { newPerson } from '../support/people.ts'
 import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
@@ -28,13 +27,6 @@ test('200: a seed, its otpauth URI and a QR code as SVG', async () => {
     qr: expect.stringMatching(/^<svg .*<\/svg>$/s),
   })
   expect(URI.parse(body.uri)).toMatchObject({ issuer: 'Bursar', label: email, secret: { base32: body.seed } })
-})
-
-test('403: an account with an unconfirmed address cannot enrol, so that nobody locks its owner out', async () => {
-  const person = newPerson()
-  await app.register(person)
-  const { status, body } = await begin((await app.login(person)).accessToken)
-  expect([status, body.type]).toEqual([403, 'urn:bursar:problem:email_unconfirmed'])
 })
 
 test('200: no code is required before the first code has proved the seed', async () => {

@@ -14,6 +14,10 @@ import type { SignedInPerson } from '../support/people.ts'
 import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
+
+/** A password by the rule, which the vault refuses all the same. */
+const REFUSED = 'Refused123!'
+app.stack.cognito.refusePassword(REFUSED)
 const vault = stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')
 beforeEach(app.startAfresh)
 
@@ -119,7 +123,7 @@ test('400: the code of a recovery that was stopped, or ended, after the code was
 
 test('400: a password that the vault refuses costs no other 72 hours', async () => {
   const person = await ready(await app.signUp())
-  refused(await finish(person.code, 'Hello\u2028123!'), 'password_refused')
+  refused(await finish(person.code, REFUSED), 'password_refused')
   expect((await finish(person.code)).status).toBe(204)
   expect(await signInStatus(app, person, NEW)).toBe(200)
 })

@@ -5,7 +5,6 @@ import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { startApp } from '../support/app.ts'
 import { createKey, defaultKey, NO_SETTINGS } from '../support/keys.ts'
-import { newPerson } from '../support/people.ts'
 import { consume, newConsumer } from '../support/quota.ts'
 
 const app = await startApp()
@@ -66,12 +65,6 @@ test('200: the last day on which each key used units, exact, also long after and
   expect(await lastDays()).toEqual([first, second, isoDay(Date.now())])
   app.advance(2 * DAY_MS)
   expect(await lastDays()).toEqual([first, second, isoDay(Date.now() - 2 * DAY_MS)])
-})
-
-test('200: an account with an unconfirmed address can list its keys', async () => {
-  const person = newPerson()
-  await app.register(person)
-  expect((await list((await app.login(person)).accessToken)).body).toHaveLength(1)
 })
 
 test('200: the list has no keys of other accounts', async () => {

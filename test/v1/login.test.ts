@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-import { registerAccount } from '../../core/account/register.ts'
 import type { ErrorCode } from '../../core/errors.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
@@ -9,6 +8,7 @@ import { claims, startApp } from '../support/app.ts'
 import { appCode, withTwoFactor, wrongAppCode } from '../support/credentials.ts'
 import { newPerson, type Person } from '../support/people.ts'
 import type { TestAnswer } from '../support/send.ts'
+import { accountIdOf } from '../support/state.ts'
 
 const app = await startApp()
 
@@ -58,8 +58,9 @@ test('200: by e-mail address in another Unicode form', async () => {
 })
 
 test('200: lastlogin is the time of the newest sign-in; nothing else changes it', async () => {
-  const person = newPerson()
-  expect((await app.register(person)).body.content.lastlogin).toBe(null)
+  const registering = newPerson()
+  expect((await app.register(registering)).body.content.lastlogin).toBe(null)
+  const person = await app.signUp()
   app.advance(1_000)
   const signedInMs = Date.now()
   const { accessToken, refreshToken } = await app.login(person)
@@ -70,10 +71,9 @@ test('200: lastlogin is the time of the newest sign-in; nothing else changes it'
 })
 
 test('200: an account can have twenty sessions, and one more ends the oldest', async () => {
-  const person = newPerson()
-  await app.register(person)
-  const sessions = []
-  for (let count = 0; count < 20; count++) {
+  const person = await app.signUp()
+  const sessions = [person]
+  for (let count = 1; count < 20; count++) {
     app.advance(1_000)
     sessions.push(await app.login(person))
   }
@@ -89,8 +89,7 @@ test('200: an account can have twenty sessions, and one more ends the oldest', a
 })
 
 test('200: twenty concurrent sign-ins make twenty sessions', async () => {
-  const person = newPerson()
-  await app.register(person)
+  const person = await app.signUp()
   const sessions = await Promise.all(Array.from({ length: 20 }, () => app.login(person)))
   const answers = await Promise.all(sessions.map(({ accessToken }) => accountStatus(accessToken)))
   expect(answers).toEqual(Array(20).fill(200))
@@ -130,16 +129,26 @@ test('401: a password in another case', async () => {
   expect((await login({ email, password: password.toUpperCase() })).status).toBe(401)
 })
 
-test('401: an account whose registration is not finished, even if the vault knows its password', async () => {
+test('403 email_unconfirmed: before the address is confirmed, and only the right password is told so', async () => {
   const person = newPerson()
-  const ports = await app.ports()
-  const crash = async (accountId: string, password: string) => {
-    await ports.identity.enroll(accountId, password)
-    throw new Error('crash')
-  }
-  await registerAccount({ ...ports, identity: { ...ports.identity, enroll: crash } }, person).catch(() => {})
-  const { status, body } = await login({ email: person.email, password: person.password })
-  expect([status, body.type]).toEqual([401, 'urn:bursar:problem:invalid_credentials'])
+  await app.register(person)
+  const { email, username, password } = person
+  expectError(v1.login, await login({ email, password: 'Wrong1234!' }), 'invalid_credentials')
+  for (const name of [{ email }, { username }])
+    expectError(v1.login, await login({ ...name, password }), 'email_unconfirmed')
+  expect(app.stack.cognito.users()).not.toContain(await accountIdOf(app, username))
+  await app.request('POST', '/v1/auth/activate', { json: { code: app.mailedCode(email) } })
+  expect((await login({ email, password })).status).toBe(200)
+})
+
+test('wrong passwords of an account that nobody has confirmed lock as those of every other name', async () => {
+  const person = newPerson()
+  await app.register(person)
+  const { email, password } = person
+  const answers = []
+  for (let nth = 0; nth < 5; nth++) answers.push(await login({ email, password: `Wrong${nth}!` }))
+  answers.push(await login({ email, password }))
+  expect(answers.map(({ status }) => status)).toEqual([401, 401, 401, 401, 401, 429])
 })
 
 test.each(['deactivated', 'suspended'])(

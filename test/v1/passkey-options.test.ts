@@ -4,7 +4,6 @@ import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { startApp } from '../support/app.ts'
 import { add, askOptions, newPasskey, withPasskey } from '../support/passkeys.ts'
-import { newPerson } from '../support/people.ts'
 
 const app = await startApp()
 
@@ -41,12 +40,6 @@ test('200: every challenge is another one', async () => {
   const person = await app.signUp()
   const challenges = await Promise.all(Array.from({ length: 5 }, () => askOptions(app, person)))
   expect(new Set(challenges.map(({ body }) => body.challenge)).size).toBe(5)
-})
-
-test('403: an address that nobody has confirmed', async () => {
-  const person = newPerson()
-  await app.register(person)
-  expectError(v1.passkeyOptions, await askOptions(app, await app.login(person)), 'email_unconfirmed')
 })
 
 test('409: ten passkeys are the most, of eleven at once too', async () => {

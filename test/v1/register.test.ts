@@ -49,6 +49,7 @@ test('409 for an address that an account with a username has', async () => {
 test('201 for an address whose first account has another one by now', async () => {
   const json = body()
   expect((await register(json)).status).toBe(201)
+  await app.confirm(json)
   const login = await app.request('POST', '/v1/auth/login', {
     json: { email: json.email, password: json.password },
   })
@@ -56,11 +57,13 @@ test('201 for an address whose first account has another one by now', async () =
   const guards = await table.get(keys.emailGuard(json.email))
   const profile = await table.get(keys.profile(String(guards?.accountId)))
   expect(profile?.username).toMatch(/^user-[0-9a-f]{16}$/)
+  const { email } = newPerson()
   const moved = await app.request('PUT', `/rest/users/${profile?.username}`, {
     token: login.body.accessToken,
-    json: { email: newPerson().email },
+    json: { email },
   })
   expect(moved.status).toBe(200)
+  await app.confirm({ email })
   expect((await register(json)).status).toBe(201)
   expect((await register(json)).status).toBe(201)
   const second = await table.get(

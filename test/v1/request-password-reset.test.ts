@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-import { registerAccount } from '../../core/account/register.ts'
 import type { ErrorCode } from '../../core/errors.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
@@ -137,16 +136,6 @@ test('204: an account that is suspended gets no mail', async () => {
   expect(resetMails(person)).toEqual([])
   app.advance(HOUR_MS)
   expect(await table.due('ASK', Date.now(), 10), 'asks that are still due').toEqual([])
-})
-
-test('204: an unfinished registration gets no mail', async () => {
-  const person = newPerson()
-  const ports = await app.ports()
-  const enroll = () => Promise.reject(new Error('crash'))
-  await registerAccount({ ...ports, identity: { ...ports.identity, enroll } }, person).catch(() => {})
-  await expectAsked(person.email)
-  await app.job('send-mail')
-  expect(app.stack.mail.messages(person.email)).toEqual([])
 })
 
 test('204: an unknown address gets no mail, nor does the unconfirmed new address of an account', async () => {

@@ -22,6 +22,10 @@ import type { TestAnswer } from '../support/send.ts'
 import { sendRaw } from '../support/send.ts'
 
 const app = await startApp()
+
+/** A password by the rule, which the vault refuses all the same. */
+const REFUSED = 'Refused123!'
+app.stack.cognito.refusePassword(REFUSED)
 const vault = stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')
 
 const MINUTE_MS = 60_000
@@ -75,13 +79,21 @@ test('204: the right code after four wrong ones', async () => {
   expect((await put({ code })).status).toBe(204)
 })
 
-test('204: an unconfirmed account stays unconfirmed', async () => {
+test('204: an unconfirmed account stays unconfirmed, and its new password counts once it is confirmed', async () => {
   const person = newPerson()
   await app.register(person)
+  const users = app.stack.cognito.users().length
   expect((await put({ code: await resetCode(app, person.email) })).status).toBe(204)
-  const { accessToken: token } = await app.login({ ...person, password: NEW })
-  expect((await app.request('GET', '/api/users/current', { token })).body.emailVerified).toBe(false)
+  expect(await signInStatus(app, person, NEW)).toBe(403)
+  expect(app.stack.cognito.users()).toHaveLength(users)
+  const code = confirmCode(person.email)
+  expect((await app.request('POST', '/v1/auth/activate', { json: { code } })).status).toBe(200)
+  expect(await signInStatus(app, person, person.password)).toBe(401)
+  expect(await signInStatus(app, person, NEW)).toBe(200)
 })
+
+/** The code in the first mail to an address: that of the registration. */
+const confirmCode = (email: string) => app.stack.mail.messages(email)[0]?.text.match(/\b[0-9a-f]{32}\b/)?.[0]
 
 test('204: an access token is neither required nor checked', async () => {
   const [person, other] = [await withCode(), await app.signUp()]
@@ -220,7 +232,7 @@ test('400: a code in the query of a GET is ignored', async () => {
 
 test('400: a password that only the vault refuses leaves the code valid for another password', async () => {
   const person = await withCode()
-  refused(await put({ code: person.code, password: 'Hello\u2028123!' }), 'password_refused')
+  refused(await put({ code: person.code, password: REFUSED }), 'password_refused')
   expect(await signInStatus(app, person, person.password)).toBe(200)
   expect((await put({ code: person.code })).status).toBe(204)
   expect(await signInStatus(app, person, NEW)).toBe(200)
@@ -324,7 +336,7 @@ describe('of a deactivated account', () => {
   test('400: a password that the vault refuses leaves it deactivated, and the code valid', async () => {
     const person = await deactivated(await app.signUp())
     const code = await resetCode(app, person.email)
-    refused(await put({ code, password: 'Hello\u2028123!' }), 'password_refused')
+    refused(await put({ code, password: REFUSED }), 'password_refused')
     expect(await signInStatus(app, person, person.password)).toBe(403)
     expect((await put({ code })).status).toBe(204)
     expect(await signInStatus(app, person, NEW)).toBe(200)

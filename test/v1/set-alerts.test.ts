@@ -1,6 +1,4 @@
 import { expect, test } from 'vitest'
-import { expr } from '../../core/table/expression.ts'
-import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectContract, expectError } from '../conformance/contract.ts'
 import { startApp } from '../support/app.ts'
@@ -61,14 +59,6 @@ test.each([
   { alerts: [], below: 5 },
 ])('400: %j', async (json) => {
   expectError(v1.setAlerts, await put(await newConsumer(app), json), 'invalid_request')
-})
-
-test('403: nobody has proved the address to which alerts would be mailed', async () => {
-  const person = await app.signUp()
-  const { table } = await app.ports()
-  await table.update(keys.profile(person.accountId), expr`SET #emailVerified = ${false}`)
-  expectError(v1.setAlerts, await choose(person, 5), 'email_unconfirmed')
-  expect((await counterOf(app, person)).i).toBe(undefined)
 })
 
 test('an alert above what is left waits for a credit that lifts the balance above it', async () => {

@@ -16,7 +16,7 @@ import {
   signUpFor,
   waitingPayment,
 } from '../support/buyers.ts'
-import { newPerson, type SignedInPerson } from '../support/people.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import type { TestAnswer } from '../support/send.ts'
 import {
   atStripe,
@@ -189,14 +189,6 @@ describe('402, or 400 if no bank was asked', () => {
 })
 
 describe('the other refusals', () => {
-  test('403 email_unconfirmed without a call to Stripe', async () => {
-    const person = newPerson()
-    await app.register(person)
-    app.resetCalls()
-    refused(await signUp(await app.login(person), 'pm_card_visa'), 'email_unconfirmed')
-    expect(app.calls().stripe).toEqual({})
-  })
-
   test('409 bundle_held for an account with a bundle, and nothing is charged', async () => {
     const person = await app.signUp()
     done(await signUp(person, 'pm_card_visa'))
