@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { paths } from '../../functions/pages/portal/paths.ts'
 import { pagesUrl } from '../local/pages-url.ts'
 import { pagesForTests, shoot, violationsOf } from '../support/pages.ts'
-import { button, go, liveALife, PASSWORD, signUp, useKeyboard } from '../support/story.ts'
+import { button, confirm, go, liveALife, PASSWORD, register, signUp, useKeyboard } from '../support/story.ts'
 
 const stack = pagesForTests()
 
@@ -105,6 +105,22 @@ describe('every page', () => {
   })
 })
 
+test('who signs in before the address is confirmed is asked for the code, and can correct the address', async () => {
+  const page = await stack.open()
+  await page.goto(paths.register)
+  await register(page, 'mistyped', 'mistyped@mial.example')
+  await page.goto(paths.signIn)
+  await page.getByLabel('E-mail address or username').fill('mistyped')
+  await page.getByLabel('Password', { exact: true }).fill(PASSWORD)
+  await button(page, 'Sign in').click()
+  await page.getByRole('heading', { name: 'Confirm your address' }).waitFor()
+  await shoot(page, 'portal-unconfirmed')
+  await page.getByRole('link', { name: 'Register again with the same name and password' }).click()
+  await register(page, 'mistyped', 'mistyped@mail.example')
+  await confirm(of(page), 'mistyped@mail.example')
+  expect(stack.problems()).toEqual([])
+})
+
 test('a form is filled in and sent by keyboard alone', async () => {
   const page = await stack.open()
   await signUp(of(page), 'keys-only')
@@ -125,7 +141,7 @@ test('a form is filled in and sent by keyboard alone', async () => {
   await page.getByRole('dialog').waitFor()
   await page.keyboard.press('Escape')
   await page.getByRole('dialog').waitFor({ state: 'detached' })
-  expect(await page.evaluate('document.activeElement.textContent')).toBe('Deactivate my account')
+  await page.waitForFunction("document.activeElement.textContent === 'Deactivate my account'")
 })
 
 /** Presses Tab until a control with the label or the text has the focus. */

@@ -109,15 +109,26 @@ function hold(holds: boolean, what: string): void {
 export async function signUp({ page, api }: Person, username: string): Promise<string> {
   const email = `${username}@mail.example`
   await page.goto(paths.register)
+  await register(page, username, email)
+  await confirm({ page, api }, email)
+  return email
+}
+
+/** Fills in the form of the registration. */
+export async function register(page: Page, username: string, email: string): Promise<void> {
   await type(page.getByLabel('Username'), username)
   await type(page.getByLabel('E-mail address'), email)
   await type(page.getByLabel('Password'), PASSWORD)
   await press(button(page, 'Create account'))
+  await page.getByRole('heading', { name: 'Confirm your address' }).waitFor()
+}
+
+/** Types the code that was mailed to an address, which signs in. */
+export async function confirm({ page, api }: Person, email: string): Promise<void> {
   await type(page.getByLabel('Code from the mail'), await mailed(api, email, CODE))
   await press(button(page, 'Confirm'))
   await page.getByRole('heading', { name: 'Overview' }).waitFor()
   await page.getByText('calls left', { exact: true }).waitFor()
-  return email
 }
 
 /**

@@ -7,8 +7,10 @@ import { store, stored } from '../kit/language.ts'
  */
 export const session = signal<'in' | 'out' | 'ended'>('out')
 
-/** Somebody who has registered on this page and not confirmed their address yet; confirming it signs them in. */
-export const registered = signal<{ username: string; password: string } | undefined>(undefined)
+/** Somebody who has registered or tried to sign in before the address was confirmed; confirming it signs them in. */
+export const registered = signal<
+  (({ username: string } | { email: string }) & { password: string }) | undefined
+>(undefined)
 
 /** Whether this browser has a session, as far as a script can know: its cookie is hidden from scripts. */
 const HINT = 'bursar.session'

@@ -1,13 +1,16 @@
 import { useState } from 'preact/hooks'
+import { useLocation } from 'preact-iso'
 import { ActionButton, Form, type Values } from '../kit/form.tsx'
 import { canUsePasskeys, signWithPasskey } from '../kit/passkey.ts'
 import { hasCode } from '../kit/problem.ts'
 import { codeField } from './code-field.ts'
 import { t } from './messages.ts'
-import { client } from './session.ts'
+import { href } from './paths.ts'
+import { client, registered } from './session.ts'
 
 /** Signs in by name and password, then by code if the account asks for one, or by passkey alone. */
 export function SignInForm({ onDone, restores }: { onDone(): void; restores?: boolean }) {
+  const { route } = useLocation()
   const [needsCode, setNeedsCode] = useState(false)
   const [deactivated, setDeactivated] = useState<Values>()
 
@@ -21,6 +24,10 @@ export function SignInForm({ onDone, restores }: { onDone(): void; restores?: bo
       if (hasCode(error, 'two_factor_required')) {
         setNeedsCode(true)
         if (!twofa) focusCode()
+      }
+      if (hasCode(error, 'email_unconfirmed')) {
+        registered.value = { ...who, password }
+        return route(href('confirm') + ('email' in who ? `?email=${encodeURIComponent(name)}` : ''))
       }
       if (hasCode(error, 'account_deactivated') && restores) setDeactivated({ name })
       throw error

@@ -133,7 +133,7 @@ export const de: typeof en = {
   lists: {
     all: 'Alle',
     unconfirmed: 'Unbestätigt',
-    pending: 'Registrierung offen',
+    pending: 'Wird entfernt',
     paying: 'Haben bezahlt',
     low: 'Wenig Einheiten',
     owing: 'Schulden etwas',
@@ -161,7 +161,7 @@ export const de: typeof en = {
   standings: {
     active: 'aktiv',
     unconfirmed: 'unbestätigt',
-    pending: 'Registrierung offen',
+    pending: 'Wird entfernt',
     suspended: 'gesperrt',
     deactivated: 'deaktiviert',
     closing: 'wird geschlossen',

@@ -119,7 +119,7 @@ export const en = {
   lists: {
     all: 'All',
     unconfirmed: 'Unconfirmed',
-    pending: 'Registration unfinished',
+    pending: 'Being removed',
     paying: 'Have paid',
     low: 'Low on units',
     owing: 'Owing',
@@ -147,7 +147,7 @@ export const en = {
   standings: {
     active: 'active',
     unconfirmed: 'unconfirmed',
-    pending: 'registration unfinished',
+    pending: 'being removed',
     suspended: 'suspended',
     deactivated: 'deactivated',
     closing: 'closing',

@@ -125,7 +125,8 @@ export const de: Messages = {
     codeHint: '32 Buchstaben und Ziffern; kopieren Sie den ganzen Code',
     submit: 'Bestätigen',
     resend: 'Erneut senden',
-    later: 'Später erledigen',
+    wrong: 'Stimmt die Adresse nicht?',
+    again: 'Mit demselben Namen und Passwort noch einmal registrieren',
   },
   reset: {
     title: 'Neues Passwort setzen',
@@ -193,7 +194,6 @@ export const de: Messages = {
   },
   toDo: {
     title: 'Zu erledigen',
-    confirm: (email) => `Bestätigen Sie ${email} mit dem Code, den wir Ihnen geschickt haben.`,
     undeliverable: (email) =>
       `Unsere Mails an ${email} kommen zurück. Setzen Sie die Adresse neu oder eine andere.`,
     authenticate: 'Ihre Bank möchte von Ihnen hören, bevor die Verlängerung durchgeht.',

@@ -109,7 +109,8 @@ export const en = {
     codeHint: '32 letters and digits; copy the whole code',
     submit: 'Confirm',
     resend: 'Send it again',
-    later: 'Do it later',
+    wrong: 'Is the address wrong?',
+    again: 'Register again with the same name and password',
   },
   reset: {
     title: 'Set a new password',
@@ -177,7 +178,6 @@ export const en = {
   },
   toDo: {
     title: 'To do',
-    confirm: (email: string) => `Confirm ${email} with the code that we sent you.`,
     undeliverable: (email: string) =>
       `Our mails to ${email} come back. Set your address again or another one.`,
     authenticate: 'Your bank wants to hear from you before the renewal goes through.',

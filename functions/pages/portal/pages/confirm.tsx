@@ -40,13 +40,9 @@ export default function Confirm() {
           )
         }
       />
-      {registered.value && (
-        <p>
-          <button type="button" class="link" onClick={enter}>
-            {t.confirm.later}
-          </button>
-        </p>
-      )}
+      <p>
+        {t.confirm.wrong} <a href={href('register')}>{t.confirm.again}</a>
+      </p>
     </Door>
   )
 }

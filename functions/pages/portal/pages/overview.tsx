@@ -30,12 +30,7 @@ export default function Overview() {
           <>
             <Load of={standing}>
               {({ user: emcp, cards }) => (
-                <ToDo
-                  user={user}
-                  verified={emcp.emailVerified}
-                  balance={emcp.balance}
-                  hasCard={cards.length > 0}
-                />
+                <ToDo user={user} balance={emcp.balance} hasCard={cards.length > 0} />
               )}
             </Load>
             <div class="tiles">
@@ -139,13 +134,12 @@ function Units({ user, config }: { user: User; config: Config }) {
 
 interface ToDoProps {
   user: User
-  verified: boolean
   balance: number
   hasCard: boolean
 }
 
 /** What keeps the account from working, most urgent first; nothing if all is well. */
-function ToDo({ user, verified, balance, hasCard }: ToDoProps) {
+function ToDo({ user, balance, hasCard }: ToDoProps) {
   const { state } = user.renewal
   const open: ComponentChildren[] = [
     user.recovery && (
@@ -156,15 +150,12 @@ function ToDo({ user, verified, balance, hasCard }: ToDoProps) {
         </ActionButton>
       </>
     ),
-    !verified && (
-      <a href={`${href('confirm')}?email=${encodeURIComponent(user.email)}`}>{t.toDo.confirm(user.email)}</a>
-    ),
     user.emailUndeliverable && <a href={href('profile')}>{t.toDo.undeliverable(user.email)}</a>,
     state === 'action_required' && <a href={href('renewal')}>{t.toDo.authenticate}</a>,
     (state === 'paused' || state === 'retrying') && <a href={href('cards')}>{t.toDo.card}</a>,
     balance < 0 && <a href={href('statement')}>{t.toDo.owed(-balance)}</a>,
-    verified && !hasCard && <a href={href('cards')}>{t.toDo.firstCard}</a>,
-    verified && hasCard && !user.bundle && <a href={href('bundle')}>{t.toDo.bundle}</a>,
+    !hasCard && <a href={href('cards')}>{t.toDo.firstCard}</a>,
+    hasCard && !user.bundle && <a href={href('bundle')}>{t.toDo.bundle}</a>,
   ].filter(Boolean)
   if (open.length === 0) return null
   return (
