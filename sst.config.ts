@@ -30,7 +30,7 @@ export default $config({
     const stores = createStores(base)
     const secrets = { rootSecret: new sst.Secret('RootSecret').value, settingsKey: stores.settingsKey }
     const pool = createUserPool(base, secrets)
-    const mail = createMail(base)
+    const mail = await createMail(base)
     const deadLetters = createDeadLetters(base)
     const bus = createBus(base)
     const edgeSecret = settings.site && secrets.rootSecret.apply(data.edgeSecretOf)
@@ -91,7 +91,7 @@ export default $config({
       events: bus.name,
       userPool: pool.pool.id,
       table: stores.table.name,
-      mailDns: mail.dns,
+      ...mail.outputs,
       stripeEvents: [...data.subscribedEvents],
     }
   },
@@ -109,6 +109,7 @@ async function load() {
     ...(await import('./functions/deploy/queries.ts')),
     ...(await import('./functions/deploy/permissions.ts')),
     ...(await import('./functions/deploy/settings.ts')),
+    ...(await import('./functions/deploy/mail-domain.ts')),
     ...(await import('./functions/deploy/root-secret.ts')),
     ...(await import('./functions/deploy/site.ts')),
     ...(await import('./functions/deploy/bundle.ts')),
@@ -290,10 +291,23 @@ const defaultBus = () =>
  * zone. The configuration set, which every mail names, reports what bounces, and keeps mail from addresses that
  * bounced or complained before.
  */
-function createMail({ settings, prefix }: Base) {
+/** Tells before anything changes, and with the outputs again, that the domain of the sender is another one. */
+async function warnOfMailDomain({ data, settings, prefix }: Base): Promise<string | undefined> {
+  // A stage that is new has no configuration set.
+  const known = await aws.sesv2.getConfigurationSet({ configurationSetName: prefix }).catch(() => undefined)
+  const warning = data.mailDomainWarning(known?.tags[data.MAIL_DOMAIN_TAG], settings.mailDomain)
+  if (warning !== undefined) process.stderr.write(`${warning}\n`)
+  return warning
+}
+
+async function createMail(base: Base) {
+  const { data, settings, prefix } = base
+  const warning = await warnOfMailDomain(base)
+  const warned = warning === undefined ? {} : { warning }
   const { mailDomain, mailAddress, createMailIdentity } = settings
   const configurationSet = new aws.sesv2.ConfigurationSet('MailSet', {
     configurationSetName: prefix,
+    tags: { [data.MAIL_DOMAIN_TAG]: mailDomain },
     reputationOptions: { reputationMetricsEnabled: true },
     suppressionOptions: { suppressedReasons: ['BOUNCE', 'COMPLAINT'] },
   })
@@ -309,7 +323,7 @@ function createMail({ settings, prefix }: Base) {
   const here = $interpolate`arn:${aws.getPartitionOutput().partition}:ses:${aws.getRegionOutput().region}:${aws.getCallerIdentityOutput().accountId}:identity`
   if (!createMailIdentity) {
     const arns = [$interpolate`${here}/${mailDomain}`, $interpolate`${here}/${mailAddress}`]
-    return { configurationSet, arns, dns: [] }
+    return { configurationSet, arns, outputs: { mailDns: [], ...warned } }
   }
   // Other stages, and other programs of the account, send with the same identity, so it outlives this stage.
   const identity = new aws.sesv2.EmailIdentity(
@@ -320,7 +334,7 @@ function createMail({ settings, prefix }: Base) {
   const dns = identity.dkimSigningAttributes.tokens.apply((tokens) =>
     tokens.map((token) => `${token}._domainkey.${mailDomain} CNAME ${token}.dkim.amazonses.com`),
   )
-  return { configurationSet, arns: [identity.arn], dns }
+  return { configurationSet, arns: [identity.arn], outputs: { mailDns: dns, ...warned } }
 }
 
 /**
@@ -365,6 +379,7 @@ function createFunction(deployment: Deployment, deployed: Deployed): Lambda {
   })
   const background = data.isBackground(deployed)
   const isJob = deployed.kind === 'job'
+  const isBehindEdge = settings.site?.isApiOpen === false && data.isBehindEdge(deployed)
   const fn = new sst.aws.Function(id, {
     name,
     description: deployed.summary.slice(0, 256),
@@ -385,7 +400,10 @@ function createFunction(deployment: Deployment, deployed: Deployed): Lambda {
       ...(settings.sessionsSince && data.knowsRestores(deployed)
         ? [['SESSIONS_SINCE', settings.sessionsSince]]
         : []),
-      ...(values.EDGE_SECRET && data.seesCallers(deployed) ? [['EDGE_SECRET', values.EDGE_SECRET]] : []),
+      ...(values.EDGE_SECRET && (isBehindEdge || data.seesCallers(deployed))
+        ? [['EDGE_SECRET', values.EDGE_SECRET]]
+        : []),
+      ...(isBehindEdge ? [['API_ADDRESS', 'closed']] : []),
       ...(values.TURNSTILE_SITE_KEY && data.asksForAnswers(deployed)
         ? CHALLENGE.map((name) => [name, values[name]])
         : []),
@@ -685,7 +703,7 @@ function createWork(
     bus,
     deadLetters,
     mail,
-  }: { bus: sst.aws.Bus; deadLetters: aws.sqs.Queue; mail: ReturnType<typeof createMail> },
+  }: { bus: sst.aws.Bus; deadLetters: aws.sqs.Queue; mail: Awaited<ReturnType<typeof createMail>> },
 ) {
   for (const job of data.scheduled) {
     new sst.aws.CronV2(data.pascal(`${job.name}-schedule`), {

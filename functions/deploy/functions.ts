@@ -14,6 +14,8 @@ export interface Deployed {
   /** What the function may do with the table, if `needs` has the table. */
   table: TableUse
   needs: readonly Need[]
+  /** Whether customers and visitors send requests. What operators and Stripe send is signed. */
+  isOfCustomers?: boolean
   /** Whether only requests that bring a proof call the password vault, so that its client loads with the first. */
   lazyIdentity?: boolean
   timeoutSeconds: number
@@ -54,6 +56,7 @@ const ofRow = (row: Placed): Deployed => ({
   kind: 'endpoint',
   table: tableUse(row),
   needs: needsOf(row),
+  isOfCustomers: row.auth !== 'operator' && row.raw !== true,
   lazyIdentity: !row.needs.includes('identity'),
   timeoutSeconds: needsOf(row).some((need) => factsOf(need).callsOut) ? SLOW_SECONDS : QUICK_SECONDS,
   memoryMb: 1024,

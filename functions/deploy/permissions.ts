@@ -112,3 +112,9 @@ export const knowsRestores = ({ needs }: Deployed): boolean => needs.includes('t
  */
 export const seesCallers = ({ kind, needs, table }: Deployed): boolean =>
   kind === 'endpoint' && needs.includes('table') && table !== 'read'
+
+/**
+ * Whether a function answers only what comes through the distribution, on a stage whose API is closed at its own address.
+ * It then has the settings `EDGE_SECRET` and `API_ADDRESS`.
+ */
+export const isBehindEdge = ({ isOfCustomers = false }: Deployed): boolean => isOfCustomers

@@ -8,6 +8,8 @@ export interface SiteSettings {
   domain?: { name: string; certificate: string }
   /** The ARN of a web ACL of AWS WAF. */
   webAcl?: string
+  /** Whether the API answers customers at its own address, too, past the distribution and its web ACL. */
+  isApiOpen: boolean
 }
 
 /** CloudFront reads certificates and web ACLs of this region only, wherever the rest is. */
@@ -22,7 +24,15 @@ const WEB_ACL = /^arn:aws:wafv2:us-east-1:\d{12}:global\/webacl\/[\w-]+\/[\w-]+$
 export function siteSettings(env: Environment): SiteSettings | undefined {
   const pages = env.PAGES?.trim() || 'on'
   if (!/^(on|off)$/.test(pages)) throw new Error('PAGES must be "on" or "off".')
-  if (pages === 'off') return undefined
+  const api = env.API_ADDRESS?.trim() || 'open'
+  if (!/^(open|closed)$/.test(api)) throw new Error('API_ADDRESS must be "open" or "closed".')
+  const isApiOpen = api === 'open'
+  if (pages === 'off') {
+    if (isApiOpen) return undefined
+    throw new Error(
+      'API_ADDRESS=closed needs the distribution, which PAGES=off leaves out: nobody could reach the API. Unset one of them.',
+    )
+  }
   const [name, certificate, webAcl] = ['PAGES_DOMAIN', 'PAGES_CERTIFICATE', 'WEB_ACL'].map((setting) =>
     env[setting]?.trim(),
   )
@@ -32,7 +42,7 @@ export function siteSettings(env: Environment): SiteSettings | undefined {
     )
   }
   const domain = domainOf(name, certificate)
-  return { ...(domain && { domain }), ...(webAcl && { webAcl }) }
+  return { ...(domain && { domain }), ...(webAcl && { webAcl }), isApiOpen }
 }
 
 function domainOf(name: string | undefined, certificate: string | undefined): SiteSettings['domain'] {

@@ -18,7 +18,7 @@ import { requirePerson } from './challenge.ts'
 import type { Customer, KeyCallers } from './customers.ts'
 import { gate } from './gate.ts'
 import { keyCaller } from './key-caller.ts'
-import { edgeSecret, live, sessionsSinceMs } from './live.ts'
+import { edgeSecret, isClosed, live, sessionsSinceMs } from './live.ts'
 import { print, requestLog } from './log.ts'
 import { type OperatorCaller, operatorCaller, type Signer } from './operator-caller.ts'
 import { problemDetails, problems, retryAfterOf, skylinkFailure } from './problems.ts'
@@ -26,7 +26,7 @@ import { checkProof } from './proof.ts'
 import { limitHeaders, rateHeaders } from './rate-headers.ts'
 import { asksPeople, guardsOf, type Need, type Placed, type Row } from './route.ts'
 import { type CookieSession, cookieSession } from './session-cookie.ts'
-import { sourceAddress } from './source-address.ts'
+import { isFromEdge, sourceAddress } from './source-address.ts'
 import { limitSource } from './source-limit.ts'
 import { sourceName } from './source-name.ts'
 import { validate } from './validate.ts'
@@ -145,7 +145,10 @@ export function endpoint<const R extends Placed>(
     .use(errorFormat(row))
     .use(callerFirst)
     .handler(async (event: Event): Promise<Result> => {
-      if (event.pathParameters?.slash) return json(404, { message: 'Not Found' }, SECURITY_HEADERS)
+      const isPastEdge = isClosed() && !isFromEdge(event, edgeSecret())
+      // As the gateway answers what it does not have. Nothing is read or counted.
+      if (isPastEdge || event.pathParameters?.slash)
+        return json(404, { message: 'Not Found' }, SECURITY_HEADERS)
       const told = { requestId: event.requestContext.requestId, route: routeOf(row) }
       const gateDeps = { ...(await ports), sessionsSinceMs: sessionsSinceMs(), log: requestLog.within(told) }
       const address = sourceAddress(event, edgeSecret())

@@ -37,6 +37,9 @@ function stripeSetting(name: StripeSetting, stage: string): string {
 /** What our distribution adds to the requests that it passes on; undefined for a stage that has none. */
 export const edgeSecret = (): string | undefined => env.EDGE_SECRET
 
+/** Whether customers' requests have to come through our distribution. */
+export const isClosed = (): boolean => env.API_ADDRESS === 'closed'
+
 /**
  * Before this time every session is over, epoch ms; undefined where nothing was restored.
  * @throws Error if the setting is no time: then nobody gets in.

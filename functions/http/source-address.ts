@@ -17,11 +17,16 @@ interface Sent {
  * @param secret undefined for a stage without a distribution, which believes no header; two with a comma between while
  *   the root secret rotates
  */
-export function sourceAddress({ headers, requestContext }: Sent, secret: string | undefined): string {
-  const { sourceIp } = requestContext.http
+export function sourceAddress(sent: Sent, secret: string | undefined): string {
+  const { sourceIp } = sent.requestContext.http
+  if (!isFromEdge(sent, secret)) return sourceIp
+  return VIEWER.exec(sent.headers['cloudfront-viewer-address'] ?? '')?.[1] ?? sourceIp
+}
+
+/** Whether the request has come through the distribution. @param secret as of `sourceAddress` */
+export function isFromEdge({ headers }: Pick<Sent, 'headers'>, secret: string | undefined): boolean {
   const sent = headers[EDGE_HEADER]
-  if (!secret || !sent || !secret.split(',').some((each) => isSame(sent, each))) return sourceIp
-  return VIEWER.exec(headers['cloudfront-viewer-address'] ?? '')?.[1] ?? sourceIp
+  return !!secret && !!sent && secret.split(',').some((each) => isSame(sent, each))
 }
 
 /** Compares in a time that does not tell how much is right. */

@@ -1,5 +1,8 @@
 import { afterEach, expect, test, vi } from 'vitest'
 import { limitKey } from '../../core/limits/limits.ts'
+import { functions } from '../../functions/deploy/functions.ts'
+import { isBehindEdge } from '../../functions/deploy/permissions.ts'
+import { rows } from '../../functions/http/rows.ts'
 import { EDGE_HEADER } from '../../functions/http/source-address.ts'
 import { startApp } from '../support/app.ts'
 import { newConsumer } from '../support/quota.ts'
@@ -40,6 +43,29 @@ test('a forged address changes nothing, on a stage with a distribution or withou
 test('behind the distribution, history and address lists see the caller’s own address', async () => {
   vi.stubEnv('EDGE_SECRET', SECRET)
   expect(await seenWith(through(SECRET))).toEqual({ ip: CALLER, status: 200 })
+})
+
+test('with API_ADDRESS=closed, what does not come through the distribution finds nothing', async () => {
+  vi.stubEnv('EDGE_SECRET', SECRET)
+  vi.stubEnv('API_ADDRESS', 'closed')
+  const json = { email: 'ada@mail.example' }
+  const ask = (headers: Record<string, string>) => app.request('POST', '/v1/auth/resend', { headers, json })
+  for (const headers of [{}, through('a-guess')]) {
+    app.resetCalls()
+    const { status, body } = await ask(headers)
+    expect({ status, body }).toEqual({ status: 404, body: { message: 'Not Found' } })
+    expect(app.calls().dynamodb).toEqual({})
+  }
+  expect((await ask(through(SECRET))).status).toBe(204)
+  vi.stubEnv('EDGE_SECRET', undefined)
+  expect((await ask(through(SECRET))).status).toBe(404)
+})
+
+test('the functions that refuse so are those of customers: operators and Stripe sign their requests', () => {
+  const closed = functions.filter(isBehindEdge).map(({ name }) => name)
+  const signed = rows.filter(({ auth, dialect }) => auth === 'operator' || dialect === 'webhooks')
+  expect(closed).toHaveLength(rows.length - signed.length)
+  expect(closed.filter((name) => /^(ops|webhooks|jobs)-|^authorizer$/.test(name))).toEqual([])
 })
 
 test('the hourly limit counts the caller’s own address, and forging one does not get around it', async () => {

@@ -437,6 +437,11 @@ const lots: Mistake[][] = [
       found: /^page: PagesBucket-id console\/index\.html text\/html; charset=utf-8 no-cache is missing$/,
     },
     {
+      title: 'functions that answer past the distribution of a stage that is closed',
+      edit: config("...(isBehindEdge ? [['API_ADDRESS', 'closed']] : []),", ''),
+      found: /^environment of v1-consume: API_ADDRESS is missing$/,
+    },
+    {
       title: 'a schedule that has no job',
       edit: data('every: job.every,', "every: job.file === 'sweep' ? 'rate(1 day)' : job.every,"),
       found: /^the schedules is .*rate\(1 day\)/,
@@ -447,7 +452,7 @@ const lots: Mistake[][] = [
 describe.each(lots.map((lot, at) => [at + 1, lot] as const))('lot %i', async (_, lot) => {
   const graph = await graphOf({
     stage: 'production',
-    environment: { ...CUSTOM_DOMAIN, MONTHLY_BUDGET: '200' },
+    environment: { ...CUSTOM_DOMAIN, MONTHLY_BUDGET: '200', API_ADDRESS: 'closed' },
     edits: lot.map(({ edit }) => edit),
   })
   const said = (await Promise.all(Object.values(rules).map((rule) => rule(graph)))).flat()

@@ -21,6 +21,8 @@ import { hasSite, keptAssets, pageCount, siteCounts, siteRules } from './site-ru
 const production = ({ stage }: Graph) => stage === 'production'
 const isProtected = (graph: Graph) => production(graph) && graph.environment.PROTECTION !== 'off'
 /** Whether the stage uses a table that was restored from a backup. */
+/** Whether the domain of mail is another stage's: then its address may have an identity of its own, as in SES's sandbox. */
+const isMailOthers = ({ environment }: Graph): boolean => environment.MAIL_IDENTITY === 'existing'
 const isRestored = ({ environment }: Graph): boolean => environment.TABLE !== undefined
 const tableName = (graph: Graph): string => graph.environment.TABLE ?? prefixOf(graph)
 const tableArn = (graph: Graph) => arn('dynamodb', `table/${tableName(graph)}`)
@@ -165,11 +167,13 @@ function permitted(graph: Graph, { name, needs, table, background, job }: Expect
     listing: on(`${tableArn(graph)}/index/listed`, 'dynamodb', ['Query']),
     identity: on(arn('cognito-idp', 'userpool/pool'), 'cognito-idp', VAULT[name] ?? VAULT.others ?? []),
     mail: [
-      ...on(
-        arn('ses', 'identity/mail.acme.io'),
-        'ses',
-        ['SendEmail'],
-        ' if ses:FromAddress StringEquals no-reply@mail.acme.io',
+      ...['mail.acme.io', ...(isMailOthers(graph) ? ['no-reply@mail.acme.io'] : [])].flatMap((identity) =>
+        on(
+          arn('ses', `identity/${identity}`),
+          'ses',
+          ['SendEmail'],
+          ' if ses:FromAddress StringEquals no-reply@mail.acme.io',
+        ),
       ),
       ...on(arn('ses', `configuration-set/${prefixOf(graph)}`), 'ses', ['SendEmail']),
     ],
@@ -580,7 +584,11 @@ const environment: Rule = (graph) =>
     const variables: Record<string, string> = lambdaOf(graph, name)?.environment.variables ?? {}
     const own = name === 'authorizer' ? ['USER_POOL_ID', 'USER_POOL_CLIENT_ID'] : []
     // Endpoints that write count and note where requests come from; those with an application key compare it, too.
-    if (row && needs.includes('table') && table !== READS && hasSite(graph)) own.push('EDGE_SECRET')
+    const isCustomers = row && row.auth !== 'operator' && row.dialect !== 'webhooks'
+    const isClosed = isCustomers && graph.environment.API_ADDRESS === 'closed'
+    const compares = row && needs.includes('table') && table !== READS
+    if ((compares || isClosed) && hasSite(graph)) own.push('EDGE_SECRET')
+    if (isClosed) own.push('API_ADDRESS')
     if (needs.includes('table') && isRestored(graph)) own.push('SESSIONS_SINCE')
     return [
       ...difference(
@@ -750,7 +758,7 @@ const protection: Rule = (graph) => {
     ...difference(
       'retained',
       named(({ retain }) => retain),
-      [...kept, IDENTITY, ...keptAssets(graph)],
+      [...kept, ...(isMailOthers(graph) ? [] : [IDENTITY]), ...keptAssets(graph)],
     ),
     ...all(graph, 'aws:kms/key:Key').flatMap(({ name, inputs }) =>
       same(
@@ -1253,14 +1261,17 @@ const dashboard: Rule = (graph) => {
 }
 
 const mail: Rule = (graph) => [
-  ...same('the identities of mail', inputsOf(graph, 'aws:sesv2/emailIdentity:EmailIdentity'), [
-    { emailIdentity: 'mail.acme.io' },
-  ]),
+  ...same(
+    'the identities of mail',
+    inputsOf(graph, 'aws:sesv2/emailIdentity:EmailIdentity'),
+    isMailOthers(graph) ? [] : [{ emailIdentity: 'mail.acme.io' }],
+  ),
   ...same('the configuration sets of mail', inputsOf(graph, 'aws:sesv2/configurationSet:ConfigurationSet'), [
     {
       configurationSetName: prefixOf(graph),
       reputationOptions: { reputationMetricsEnabled: true },
       suppressionOptions: { suppressedReasons: ['BOUNCE', 'COMPLAINT'] },
+      tags: { 'mail-domain': 'mail.acme.io' },
     },
   ]),
   ...same('the events of mail', inputsOf(graph, DESTINATION), [
@@ -1339,7 +1350,7 @@ const counts: Rule = (graph) => {
     'aws:kms/key:Key': 3,
     'aws:cognito/userPool:UserPool': 1,
     'aws:cognito/userPoolClient:UserPoolClient': 1,
-    'aws:sesv2/emailIdentity:EmailIdentity': 1,
+    'aws:sesv2/emailIdentity:EmailIdentity': isMailOthers(graph) ? 0 : 1,
     'aws:sesv2/configurationSet:ConfigurationSet': 1,
     [DESTINATION]: 1,
     'aws:sqs/queue:Queue': 1,

@@ -29,7 +29,7 @@ describe('settings', () => {
       challengeKey: undefined,
       restoredTable: undefined,
       sessionsSince: undefined,
-      site: {},
+      site: { isApiOpen: true },
     })
   })
 
@@ -61,6 +61,7 @@ describe('settings', () => {
       site: {
         domain: { name: 'account.acme.io', certificate: CUSTOM_DOMAIN.PAGES_CERTIFICATE },
         webAcl: CUSTOM_DOMAIN.WEB_ACL,
+        isApiOpen: true,
       },
     })
     expect(settings(CUSTOM_DOMAIN).appUrl).toBe('https://app.acme.io')
@@ -73,9 +74,15 @@ describe('settings', () => {
     )
   })
 
+  test('close the API at its own address', () => {
+    expect(settings({ API_ADDRESS: 'closed' }).site).toEqual({ isApiOpen: false })
+  })
+
   test('an operator’s mistake about the domain of pages stops the deployment', () => {
     const { PAGES_CERTIFICATE, PAGES_DOMAIN, WEB_ACL } = CUSTOM_DOMAIN
     const wrong: [Record<string, string>, RegExp][] = [
+      [{ API_ADDRESS: 'off' }, /^API_ADDRESS must be "open" or "closed"\.$/],
+      [{ API_ADDRESS: 'closed', PAGES: 'off' }, /^API_ADDRESS=closed needs the distribution/],
       [{ PAGES: 'no' }, /^PAGES must be "on" or "off"\.$/],
       [
         { PAGES_DOMAIN },
