@@ -396,6 +396,8 @@ async function paymentsOf(deps: MoneyDeps, { id, customerId }: Hold): Promise<Pa
  * @param hasLapsed whether to cancel a payment that still waits for its customer to authenticate.
  */
 async function settleAbandonedHold(deps: MoneyDeps, hold: Hold, hasLapsed: boolean): Promise<SettledHold> {
+  // Its card is on file. Only the release is left, which does not need the payment to exist.
+  if (hold.state === 'releasing') return { status: 'proved', hold }
   if (hold.paymentId === undefined) {
     return isLeased(deps, hold) ? { status: 'pending' } : abandonHoldWithoutPayment(deps, hold)
   }

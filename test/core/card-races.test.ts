@@ -250,4 +250,21 @@ describe('a hold whose amount is to be released', () => {
     await world.sweep(ports)
     expect(await holds(world)).toBe(left)
   })
+
+  test('is over if the provider has deleted its payment, and a line says so', async () => {
+    const world = await withHold()
+    const { ports, lines } = paying(world, {
+      cancelPayment: () => Promise.reject(new DomainError('not_found')),
+      readPayment: async () => undefined,
+    })
+    await world.sweep(ports)
+    expect(await holds(world)).toBe(0)
+    expect(lines.filter(({ level }) => level === 'warn')).toMatchObject([
+      {
+        what: 'the provider has deleted the payment of a hold; the verification ends',
+        accountId: world.accountId,
+        holdId: expect.any(String),
+      },
+    ])
+  })
 })
