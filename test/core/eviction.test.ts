@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { AHEAD_MS } from '../../core/quota/archive.ts'
-import { entriesToEvict, groupBySpan, LATE_TOGETHER } from '../../core/quota/evict.ts'
+import { parseCounter } from '../../core/quota/counter.ts'
+import { entriesToEvict, groupBySpan, LATE_TOGETHER, makeRoom } from '../../core/quota/evict.ts'
 import type { Entry } from '../../core/quota/request-id.ts'
+import { RING_MOST } from '../../core/quota/ring-size.ts'
+import type { Key } from '../../core/table/keys.ts'
+import type { Table } from '../../core/table/table.ts'
+import { openQuotaWorld } from '../machine/quota-world.ts'
 
 const NOW = 10_000_000
 /** The archive has ids up to this time. */
@@ -118,5 +123,71 @@ describe('archive items', () => {
     const close = groupBySpan([0, 1, 2].map((time) => ({ kind: 'timed', time }) as never))
     expect(close).toHaveLength(1)
     expect(close[0]?.span).toBe(0)
+  })
+})
+
+describe('a ring without room', () => {
+  /** A world whose ring has so many entries, and a table that evicts nothing by itself. */
+  async function full(entries: number) {
+    const world = await openQuotaWorld({ left: 10_000 })
+    const failing = {
+      ...world.ports,
+      table: { ...world.table, put: () => Promise.reject(new Error('down')) },
+    }
+    while (parseCounter(await world.counter()).ring.size < entries) {
+      world.advance(1)
+      expect(await world.spend(1, world.timed(), { through: failing })).toBe(200)
+    }
+    const waits: number[] = []
+    let reads = 0
+    const clock = { ...world.ports.clock, wait: async (ms: number) => void waits.push(ms) }
+    const table = {
+      ...world.table,
+      get: (key: Key) => {
+        reads += 1
+        return world.table.get(key)
+      },
+    }
+    const room = async (count: number, by: Partial<Table> = {}) => {
+      Object.assign(waits, { length: 0 })
+      reads = 0
+      const deps = { ...world.ports, clock, table: { ...table, ...by } }
+      const after = await makeRoom(deps, world.accountId, parseCounter(await world.counter()), count)
+      return { size: after?.ring.size, waits: [...waits], reads }
+    }
+    return { world, room }
+  }
+
+  test('is waited for three times, a little longer each time, before entries are evicted', async () => {
+    const { room } = await full(RING_MOST)
+    const { size, waits, reads } = await room(1)
+    expect(size).toBeLessThan(RING_MOST)
+    expect([waits.length, reads]).toEqual([3, 3])
+    expect(waits[0]).toBe(15)
+    for (const [at, ms] of waits.entries()) {
+      expect(ms).toBeGreaterThanOrEqual(15)
+      expect(ms).toBeLessThanOrEqual(15 + 15 * at)
+    }
+  })
+
+  test('that has room for the last entry takes it without a read', async () => {
+    const { room } = await full(RING_MOST - 1)
+    expect(await room(1)).toEqual({ size: undefined, waits: [], reads: 0 })
+    expect((await room(2)).reads).toBe(3)
+  })
+
+  test('is the next request’s once another one has made room, after one read', async () => {
+    const { world, room } = await full(RING_MOST)
+    const roomy = {
+      ...(await world.counter()),
+      a: new Set([...((await world.counter()).a as Set<Uint8Array>)].slice(0, 9)),
+    }
+    expect(await room(1, { get: async () => roomy })).toMatchObject({ size: 9, waits: [15] })
+  })
+
+  test('stays full if nothing can be evicted, and the request is told to come again', async () => {
+    const { room } = await full(RING_MOST)
+    const failing = room(1, { put: () => Promise.reject(new Error('down')) })
+    await expect(failing).rejects.toMatchObject({ code: 'temporarily_unavailable' })
   })
 })

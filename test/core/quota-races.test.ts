@@ -2,11 +2,12 @@ import { describe, expect, test } from 'vitest'
 import type { Ports } from '../../core/ports.ts'
 import { bookExpiry } from '../../core/quota/book-expiry.ts'
 import { OPEN_IN_COUNTER, openIn } from '../../core/quota/reservation.ts'
-import { keys } from '../../core/table/keys.ts'
+import { expr } from '../../core/table/expression.ts'
+import { keys, OUT_EVENT_PREFIX } from '../../core/table/keys.ts'
 import type { Table, Write } from '../../core/table/table.ts'
 import { DAY_MS, MINUTE_MS } from '../../core/time.ts'
 import { openLotWorld } from '../machine/lot-world.ts'
-import { openQuotaWorld } from '../machine/quota-world.ts'
+import { interleaved, openQuotaWorld } from '../machine/quota-world.ts'
 import { losingRaces } from '../support/lost-races.ts'
 
 type World = Awaited<ReturnType<typeof openLotWorld>>
@@ -104,6 +105,53 @@ describe('the ledger entry of what has expired', () => {
     await bookExpiry(ports, world.accountId)
     expect(lost()).toBe(19)
     expect(await world.numbers()).toMatchObject({ unbooked: 0, expired: 50 })
+  })
+
+  test('has what has expired by the time it is written, and is announced once', async () => {
+    const world = await withUnbooked()
+    let writes = 0
+    const transact: Table['transact'] = async (all) => {
+      writes += 1
+      // Other units expire just before the first try.
+      if (writes === 1) await world.table.update(keys.quota(world.accountId), expr`SET #X = ${57}`)
+      return world.table.transact(all)
+    }
+    await bookExpiry({ ...world.ports, table: { ...world.table, transact } }, world.accountId)
+    expect(writes).toBe(2)
+    expect(await world.numbers()).toMatchObject({ unbooked: 0, expired: 57 })
+    // Nothing is left to book.
+    await bookExpiry({ ...world.ports, table: { ...world.table, transact } }, world.accountId)
+    expect(writes).toBe(2)
+    const { pk } = keys.profile(world.accountId)
+    const events = (await world.table.list(pk, OUT_EVENT_PREFIX)).filter(
+      ({ type }) => type === 'units.expired',
+    )
+    expect(events.map(({ data }) => data)).toEqual([{ units: 57 }])
+  })
+
+  test.each([1, 2, 3, 4])(
+    'follows a sale that comes before read number %i, whose units are left',
+    async (nth) => {
+      const world = await withUnbooked()
+      await bookExpiry(
+        interleaved(world.ports, 'get', nth, () => world.sell(7)),
+        world.accountId,
+      )
+      await world.applyLedger()
+      const sold = Number((await world.counter()).s) === 4 ? 7 : 0
+      expect(await world.numbers()).toMatchObject({ left: 99 + sold, unbooked: 0, expired: 50 })
+      await world.checkBooks('booked', 100)
+    },
+  )
+
+  test('leaves a request that was refused waiting for its renewal', async () => {
+    const world = await withUnbooked()
+    const before = await world.counter()
+    await world.table.update(keys.quota(world.accountId), expr`SET #k = ${before.s}`)
+    await bookExpiry(world.ports, world.accountId)
+    const after = await world.counter()
+    expect(after.s).toBe(Number(before.s) + 1)
+    expect(after.k).toBe(after.s)
   })
 
   test('is not written again after an error that is no lost race', async () => {
