@@ -1,12 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { AHEAD_MS } from '../../core/quota/archive.ts'
+import { cacheOf } from '../../core/quota/container-cache.ts'
 import { parseCounter } from '../../core/quota/counter.ts'
 import { entriesToEvict, groupBySpan, LATE_TOGETHER, makeRoom } from '../../core/quota/evict.ts'
-import type { Entry } from '../../core/quota/request-id.ts'
-import { RING_MOST } from '../../core/quota/ring-size.ts'
-import type { Key } from '../../core/table/keys.ts'
-import type { Table } from '../../core/table/table.ts'
-import { openQuotaWorld } from '../machine/quota-world.ts'
+import { type Entry, readEntry } from '../../core/quota/request-id.ts'
+import { RING_MOST, ringMost } from '../../core/quota/ring-size.ts'
+import { expr } from '../../core/table/expression.ts'
+import { type Key, keys } from '../../core/table/keys.ts'
+import type { Item, Table } from '../../core/table/table.ts'
+import { openQuotaWorld, type QuotaWorld } from '../machine/quota-world.ts'
 
 const NOW = 10_000_000
 /** The archive has ids up to this time. */
@@ -190,4 +192,91 @@ describe('a ring without room', () => {
     const failing = room(1, { put: () => Promise.reject(new Error('down')) })
     await expect(failing).rejects.toMatchObject({ code: 'temporarily_unavailable' })
   })
+})
+
+describe('an eviction', () => {
+  /** Spends for ids of these times from now (ms), or without a time, and then for others until entries were evicted. */
+  async function evicted(world: QuotaWorld, ...offsets: (number | undefined)[]) {
+    const ids = offsets.map((ms, n) => (ms === undefined ? `untimed-${n}` : world.timed(ms)))
+    for (const id of ids) expect(await world.spend(1, id)).toBe(200)
+    const before = parseCounter(await world.counter())
+    for (let n = 0; n < 100; n++) {
+      world.advance(1)
+      await world.spend(1, world.timed())
+      const { newestArchived, fence } = parseCounter(await world.counter())
+      if (newestArchived > before.newestArchived) return { ids, fences: fence - before.fence }
+    }
+    throw new Error('nothing was evicted')
+  }
+  /** Whether each id is known, for a container that has seen nothing. */
+  async function known(world: QuotaWorld, ids: readonly string[]) {
+    const through = { ...world.ports, table: { ...world.table } }
+    const used = (await world.counter()).u
+    for (const id of ids) expect(await world.spend(1, id, { through })).toBe(200)
+    return (await world.counter()).u === used
+  }
+
+  test('of ids in order leaves the fence as it is: no look into the archive can have missed one', async () => {
+    const world = await openQuotaWorld({ left: 10_000 })
+    const { ids, fences } = await evicted(world, 0)
+    expect(fences).toBe(0)
+    expect(await known(world, ids)).toBe(true)
+    expect((await evicted(world, 0)).fences).toBe(0)
+  })
+
+  test.each([
+    ['without a time', [undefined]],
+    ['that came late', [-500_000]],
+    ['that came a little late', [-50]],
+    ['of both kinds', [-50, undefined]],
+    ['ahead of the clock', [3_600_000]],
+  ])('of ids %s changes the fence, and they stay known', async (_, offsets) => {
+    const world = await openQuotaWorld({ left: 10_000 })
+    // The archive has ids already, so these are late.
+    await evicted(world, 0)
+    const { ids, fences } = await evicted(
+      world,
+      ...offsets,
+      ...Array.from({ length: LATE_TOGETHER }, () => undefined),
+    )
+    expect(fences).toBe(1)
+    expect(await known(world, ids)).toBe(true)
+  })
+
+  test('changes the fence each time while ids ahead of the clock are in the archive', async () => {
+    const world = await openQuotaWorld({ left: 10_000 })
+    await evicted(world, 3_600_000)
+    expect((await evicted(world, 0)).fences).toBe(1)
+    expect((await evicted(world, 0)).fences).toBe(1)
+  })
+
+  test('of a batch leaves its ids known, and each once', async () => {
+    const world = await openQuotaWorld({ left: 10_000 })
+    const ids = Array.from({ length: 5 }, () => world.timed())
+    expect(await world.batch(ids.map((requestId) => ({ units: 1, requestId })))).toEqual(ids.map(() => 200))
+    expect(readEntries(await world.counter())).toContain('batch')
+    await world.fill(60)
+    expect(readEntries(await world.counter())).not.toContain('batch')
+    expect(await known(world, ids)).toBe(true)
+  })
+})
+
+const readEntries = (counter: Item) => [...parseCounter(counter).ring].map((entry) => readEntry(entry).kind)
+
+test('a container remembers the ring of an account only while it is smaller than others', async () => {
+  const world = await openQuotaWorld({ left: 10_000 })
+  const { ringMosts } = cacheOf(world.table)
+  await world.spend(1, world.timed())
+  expect([...ringMosts]).toEqual([])
+  // What else the counter has takes room of the ring.
+  await world.table.update(keys.quota(world.accountId), expr`SET #filler = ${'x'.repeat(500)}`)
+  world.advance(1)
+  await world.spend(1, world.timed())
+  const most = ringMost(await world.counter())
+  expect(most).toBeLessThan(RING_MOST)
+  expect([...ringMosts]).toEqual([[world.accountId, most]])
+  await world.table.update(keys.quota(world.accountId), expr`REMOVE #filler`)
+  world.advance(1)
+  await world.spend(1, world.timed())
+  expect([...ringMosts]).toEqual([])
 })
