@@ -12,7 +12,8 @@ export const TESTS: Record<string, string[]> = {
     'test/v1/{return-lease,set-alerts,settle-reservation,usage}.test.ts',
   ],
   'core/purchases': [
-    'test/core/{catalogue,day-of-month,decide,owed-units,rate-limit,reactivate,renewal-limits,renewal-texts}.test.ts',
+    'test/core/{catalogue,day-of-month,decide,owed-units,rate-limit,reactivate,renewal-limits}.test.ts',
+    'test/core/{purchase-parts,renewal-decision,renewal-texts,stored-by-flows}.test.ts',
     'test/machine/repaired-failures.test.ts',
     'test/machine/purchases-machine.deep.test.ts',
     'test/v1/{buy,change-bundle,get-invoice,get-purchase,list-invoices,set-flags,set-renewal}.test.ts',
@@ -24,7 +25,7 @@ export const TESTS: Record<string, string[]> = {
     'test/conformance/{catalogue,lost-purchases,money,reconciliation,renewal}.deep.test.ts',
   ],
   'core/cards': [
-    'test/core/{card-races,card-tries}.test.ts',
+    'test/core/{card-parts,card-races,card-tries,stored-by-flows}.test.ts',
     'test/machine/repaired-failures.test.ts',
     'test/machine/{cards-random,purchases-machine}.deep.test.ts',
     'test/api/{delete-payment-method,list-payment-methods,set-billing-settings,verify-payment}.test.ts',
