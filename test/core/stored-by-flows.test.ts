@@ -5,8 +5,6 @@
  */
 import { describe, expect, test } from 'vitest'
 import type { Ports } from '../../core/ports.ts'
-import type { Item } from '../../core/table/table.ts'
-import { breaking } from '../machine/faults.ts'
 import {
   ALWAYS_3DS,
   DAY_MS,
@@ -19,6 +17,7 @@ import {
   openPurchaseWorld,
   type PurchaseWorld,
 } from '../machine/purchase-world.ts'
+import { playedSteps } from '../support/played-steps.ts'
 
 Error.stackTraceLimit = 1
 
@@ -304,107 +303,12 @@ const flows: Record<string, Record<string, Step>> = {
   },
 }
 
-/** Attributes that are sealed, so that they differ from run to run, or that no flow changes. */
-const UNTOLD = new Set(['pk', 'sk', 'defaultKey', 'keyHash', 'h0', 'invoicePrefix'])
-
-/** The ids that Stripe makes and the digests of what has such ids, in the order in which they appear. */
-function numbered(text: string): string {
-  const seen = new Map<string, string>()
-  const counts = new Map<string, number>()
-  const nameOf = (kind: string, id: string) => {
-    const known = seen.get(id)
-    if (known) return known
-    const count = (counts.get(kind) ?? 0) + 1
-    counts.set(kind, count)
-    seen.set(id, `${kind}-${count}`)
-    return `${kind}-${count}`
-  }
-  // A digest may look like an id of Stripe in its middle, so digests come first; ids are longer.
-  return text
-    .replace(/(?<![\w-])[\w-]{22,24}(?![\w-])/g, (id) =>
-      /^[0-9a-f]+$/.test(id) || !/[A-Z0-9]/.test(id) ? id : nameOf('digest', id),
-    )
-    .replace(/\b([a-z]+)_[A-Za-z0-9]{16,}(_secret_\w+)?/g, (id, kind: string) => nameOf(kind, id))
-}
-
-/** A value as JSON can have it, without what differs from run to run. */
-const shown = (value: unknown): unknown =>
-  value instanceof Uint8Array
-    ? `${value.length} bytes`
-    : value instanceof Set
-      ? `${value.size} entries`
-      : Array.isArray(value)
-        ? value.map(shown)
-        : value !== null && typeof value === 'object'
-          ? Object.fromEntries(
-              Object.entries(value).flatMap(([name, each]) =>
-                UNTOLD.has(name) ? [] : [[name, shown(each)]],
-              ),
-            )
-          : value
-
-/** The attributes of an item that are other ones afterwards. */
-function changesOf(before: Item | undefined, after: Item | undefined): Item | 'removed' | undefined {
-  if (!after) return 'removed'
-  const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after)])].sort()
-  const other = names.filter(
-    (name) =>
-      !UNTOLD.has(name) && JSON.stringify(shown(before?.[name])) !== JSON.stringify(shown(after[name])),
-  )
-  if (other.length === 0) return undefined
-  return Object.fromEntries(
-    other.map((name) => [name, after[name] === undefined ? 'gone' : shown(after[name])]),
-  )
-}
-
-/** Calls in their order; those that follow each other are counted. */
-const counted = (calls: readonly string[]): string =>
-  calls
-    .reduce<[string, number][]>((runs, call) => {
-      const last = runs.at(-1)
-      if (last?.[0] === call) last[1]++
-      else runs.push([call, 1])
-      return runs
-    }, [])
-    .map(([call, times]) => (times === 1 ? call : `${call} x${times}`))
-    .join(', ')
-
-/** What each step has done, a line for each item that it changed. */
-async function played(steps: Record<string, Step>): Promise<string> {
-  const world = await openPurchaseWorld()
-  const accountPk = `ACCOUNT#${world.accountId}`
-  const itemsByName = () =>
-    new Map(
-      structuredClone(world.items()).map((item) => [
-        item.pk === accountPk ? String(item.sk) : `${item.pk} ${item.sk}`,
-        item,
-      ]),
-    )
-  const told: string[] = []
-  for (const [title, step] of Object.entries(steps)) {
-    const before = itemsByName()
-    const { ports, calls } = breaking(world.ports)
-    const answer = await step(world, ports)
-    const after = itemsByName()
-    const changes = [...new Set([...before.keys(), ...after.keys()])].flatMap((name) => {
-      const change = changesOf(before.get(name), after.get(name))
-      return change === undefined ? [] : [`  ${name} ${JSON.stringify(change)}`]
-    })
-    told.push(
-      `${title}: ${answer ?? 'done'}`,
-      ...(calls.length > 0 ? [`  calls: ${counted(calls)}`] : []),
-      ...changes,
-    )
-    world.advance(1000)
-  }
-  expect(world.mistakes).toEqual([])
-  expect(world.alarms).toEqual([])
-  return `${numbered(told.join('\n'))}\n`
-}
-
 describe('stored by each step, with its answer and its calls', () => {
   test.each(Object.entries(flows))('%s', async (title, steps) => {
-    const file = title.replaceAll(/[^a-z]+/g, '-')
-    await expect(await played(steps)).toMatchFileSnapshot(`__snapshots__/flows/${file}.txt`)
+    const world = await openPurchaseWorld()
+    const text = await playedSteps(world, world.items, steps)
+    expect(world.mistakes).toEqual([])
+    expect(world.alarms).toEqual([])
+    await expect(text).toMatchFileSnapshot(`__snapshots__/flows/${title.replaceAll(/[^a-z]+/g, '-')}.txt`)
   })
 })

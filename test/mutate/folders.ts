@@ -5,7 +5,7 @@
 export const TESTS: Record<string, string[]> = {
   'core/quota': [
     'test/core/{ahead,archive,consume-outage,day-snapshot,due,eviction,expire-lots,group-commit,key-limits}.test.ts',
-    'test/core/{lease-expiry,limit-change,lots,quota-races,refusal,ring-size,tags,thresholds}.test.ts',
+    'test/core/{lease-expiry,limit-change,lots,quota-races,refusal,ring-size,stored-by-spending,tags,thresholds}.test.ts',
     'test/core/consume.deep.test.ts',
     'test/machine/{consume,leases,limits,lots,reservations}-random.test.ts',
     'test/jobs/{expire-lots.deep,expire-reservations,tell-alerts}.test.ts',
