@@ -58,6 +58,9 @@ export async function collectOwedUnits(deps: Deps<'table'>, accountId: string): 
         ...listChange(profile, { owed: paid.owed, balanceCents: profile.balanceCents + paid.amountCents }),
         announce(deps, accountId, 'units.collected', { units: -units }),
       ])
+      if (!paid.owed) return false
+      // One transaction pays for so many purchases. Those that are left have tries of their own.
+      tries = -1
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
     }
