@@ -14,7 +14,7 @@ export const TESTS: Record<string, string[]> = {
   'core/purchases': [
     'test/core/{catalogue,day-of-month,decide,invoices,owed-units,purchase-parts,purchase-races}.test.ts',
     'test/core/{rate-limit,reactivate,renewal-changes,renewal-decision,renewal-limits}.test.ts',
-    'test/core/{renewal-texts,stored-by-flows}.test.ts',
+    'test/core/{renewal-texts,stored-by-cards,stored-by-flows}.test.ts',
     'test/machine/repaired-failures.test.ts',
     'test/machine/purchases-machine.deep.test.ts',
     'test/v1/{buy,change-bundle,get-purchase,set-flags,set-renewal,sign-up-for-bundle}.test.ts',
@@ -25,15 +25,13 @@ export const TESTS: Record<string, string[]> = {
     'test/conformance/{lost-purchases,reconciliation}.deep.test.ts',
   ],
   'core/cards': [
-    'test/core/{card-parts,card-races,card-tries,stored-by-flows}.test.ts',
+    'test/core/{card-changes,card-parts,card-races,card-tries,stored-by-cards,stored-by-flows}.test.ts',
     'test/machine/repaired-failures.test.ts',
-    'test/machine/{cards-random,purchases-machine}.deep.test.ts',
-    'test/api/{delete-payment-method,list-payment-methods,set-billing-settings,verify-payment}.test.ts',
-    'test/v1/{change-card,sign-up-for-bundle}.test.ts',
+    'test/api/verify-payment.test.ts',
+    'test/v1/change-card.test.ts',
     'test/ops/{block-card,list-blocked-cards,unblock-card.deep}.test.ts',
-    'test/jobs/{check-quotas,sweep}.test.ts',
     'test/webhooks/stripe.test.ts',
-    'test/conformance/{blocked-cards,card-limits,cards,confirmation-tokens,proof,shared-limits}.deep.test.ts',
+    'test/conformance/{card-limits,confirmation-tokens,shared-limits}.deep.test.ts',
   ],
   'core/keys': [
     'test/core/{credential-cache,key-limits,key-settings,key-text,keys,limit-change}.test.ts',
