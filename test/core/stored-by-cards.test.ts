@@ -392,7 +392,7 @@ const flows: Record<string, Record<string, Step>> = {
 }
 
 const functionsOf = ({ functions }: PurchaseWorld) => functions
-const operator = (via: Ports): Ports => ({ ...via, origin: { by: 'operator', name: 'bob' } })
+const operator = (via: Ports) => ({ ...via, origin: { by: 'operator', name: 'bob' } }) as Ports
 const blocked = (call: Promise<{ digest: string; blockedAtMs?: number | undefined }>) =>
   call.then(
     ({ blockedAtMs }) => (blockedAtMs === undefined ? 'free' : `blocked since ${blockedAtMs}`),

@@ -14,7 +14,7 @@ export const TESTS: Record<string, string[]> = {
   'core/purchases': [
     'test/core/{catalogue,day-of-month,decide,invoices,owed-units,purchase-parts,purchase-races}.test.ts',
     'test/core/{rate-limit,reactivate,renewal-changes,renewal-decision,renewal-limits}.test.ts',
-    'test/core/{renewal-texts,stored-by-cards,stored-by-flows}.test.ts',
+    'test/core/{outages,renewal-texts,stored-by-cards,stored-by-flows}.test.ts',
     'test/machine/repaired-failures.test.ts',
     'test/machine/purchases-machine.deep.test.ts',
     'test/v1/{buy,change-bundle,get-purchase,set-flags,set-renewal,sign-up-for-bundle}.test.ts',
@@ -25,7 +25,8 @@ export const TESTS: Record<string, string[]> = {
     'test/conformance/{lost-purchases,reconciliation}.deep.test.ts',
   ],
   'core/cards': [
-    'test/core/{card-changes,card-parts,card-races,card-tries,stored-by-cards,stored-by-flows}.test.ts',
+    'test/core/{card-changes,card-parts,card-races,card-tries,outages}.test.ts',
+    'test/core/stored-by-{cards,flows}.test.ts',
     'test/machine/repaired-failures.test.ts',
     'test/api/verify-payment.test.ts',
     'test/v1/change-card.test.ts',
