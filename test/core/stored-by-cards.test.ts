@@ -175,7 +175,7 @@ const flows: Record<string, Record<string, Step>> = {
     'begins the same for a change': async (world, via) => prove(world, via, card, undefined, 'change'),
     'an hour passes': pass(HOUR_MS),
     'begins with another card': verify(ALWAYS_3DS),
-    'is deactivated meanwhile': async (world, via) => codeOf(stopVerification(via, await world.account())),
+    'is deactivated meanwhile': stopped,
     'the last events arrive': deliver,
   },
   'a verification whose customer authenticates while nobody listens': {
@@ -205,6 +205,19 @@ const flows: Record<string, Record<string, Step>> = {
     'another card is verified instead': verify(OTHER),
     'two more minutes pass': pass(2 * MINUTE_MS),
     'the job finds nothing more': sweep,
+    'the events arrive': deliver,
+  },
+  'a hold that cannot be released': {
+    'verifies with a key': whileDown(['cancelPayment'], verify(GOOD, 'key-1')),
+    'repeats it while Stripe is down': whileDown(['cancelPayment'], verifyAgain('key-1')),
+    'repeats it': verifyAgain('key-1'),
+    'the events arrive': deliver,
+  },
+  'an account that is deactivated while its card is verified': {
+    'begins to verify': verify(ALWAYS_3DS),
+    'the customer authenticates': authenticate(),
+    'is deactivated': stopped,
+    'has nothing to stop': stopped,
     'the events arrive': deliver,
   },
   'a customer that the operator of Stripe deletes': {
@@ -418,6 +431,10 @@ async function warned(world: PurchaseWorld): Promise<string> {
     confirm: true,
   })
   return payment.status
+}
+
+async function stopped(world: PurchaseWorld, via: Ports): Promise<string> {
+  return codeOf(stopVerification(via, await world.account()))
 }
 
 const sweepDetails = (_: PurchaseWorld, via: Ports) =>
