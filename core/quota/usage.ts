@@ -62,7 +62,8 @@ export interface Usage {
 
 /**
  * Use by day (UTC) and key.
- * @param range any moment of the first day and of the last one, epoch ms; both days are included.
+ * @param range any moment of the first day and of the last one, epoch ms, in the years 1971 to 2243, for which sort keys
+ *   have a form; both days are included.
  * @throws DomainError `invalid_request` for a range that is empty or longer than 366 days
  */
 export async function readUsage(deps: Deps<'table'>, accountId: string, range: DayRange): Promise<Usage> {
@@ -129,6 +130,5 @@ function daysOf({ fromMs, toMs }: DayRange, today: number) {
   const message = `must make a range of 1 to ${MOST_DAYS} days, both ends included`
   if (days < 1 || days > MOST_DAYS)
     throw new DomainError('invalid_request', { fields: [{ field: 'to', message }] })
-  // Nothing was used before 1970, and sort keys have no sign.
-  return { from: Math.max(from, 0), to: Math.max(to, 0) }
+  return { from, to }
 }
