@@ -4,12 +4,11 @@
  */
 export const TESTS: Record<string, string[]> = {
   'core/quota': [
-    'test/core/{ahead,archive,consume-outage,day-snapshot,due,eviction,expire-lots,group-commit,key-limits}.test.ts',
-    'test/core/{lease-expiry,limit-change,lots,quota-races,refusal,ring-size,stored-by-spending,tags,thresholds}.test.ts',
-    'test/core/consume.deep.test.ts',
-    'test/machine/{consume,leases,limits,lots,reservations}-random.test.ts',
-    'test/jobs/{expire-lots.deep,expire-reservations,tell-alerts}.test.ts',
-    'test/v1/{return-lease,set-alerts,settle-reservation,usage}.test.ts',
+    'test/core/{ahead,archive,consume-outage,credential-cache,day-snapshot,due,eviction,expire-lots}.test.ts',
+    'test/core/{group-commit,key-limits,key-settings,lease-expiry,limit-change,lots,quota-races}.test.ts',
+    'test/core/{refusal,ring-size,spending-outages,tags,thresholds,usage}.test.ts',
+    'test/core/stored-by-{flows,spending}.test.ts',
+    'test/machine/{leases,limits,lots,reservations}-random.test.ts',
   ],
   'core/purchases': [
     'test/core/{catalogue,day-of-month,decide,invoices,owed-units,purchase-parts,purchase-races}.test.ts',
