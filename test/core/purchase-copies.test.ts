@@ -1,0 +1,302 @@
+import { describe, expect, test } from 'vitest'
+import { numberTry } from '../../core/cards/shared-limits.ts'
+import type { Payment, Payments, Ports } from '../../core/ports.ts'
+import { advancePurchase, settleAbandonedPurchase } from '../../core/purchases/advance.ts'
+import { checkQuotas } from '../../core/purchases/check-quotas.ts'
+import { ownerOfPayment } from '../../core/purchases/payment-owner.ts'
+import { type Purchase, parsePurchase, readPurchase } from '../../core/purchases/purchase.ts'
+import { examinePayment } from '../../core/purchases/reconcile.ts'
+import { expr } from '../../core/table/expression.ts'
+import { keys } from '../../core/table/keys.ts'
+import {
+  DAY_MS,
+  DECLINED,
+  GOOD,
+  HOUR_MS,
+  MINUTE_MS,
+  openPurchaseWorld,
+  type PurchaseWorld,
+} from '../machine/purchase-world.ts'
+import { losingRaces } from '../support/lost-races.ts'
+
+Error.stackTraceLimit = 1
+
+async function held() {
+  const world = await openPurchaseWorld()
+  expect(await world.signUp(await world.newCard(GOOD))).toBe('paid')
+  expect(await world.deliver()).toBe(0)
+  world.advance(HOUR_MS)
+  return world
+}
+
+const paying = (world: PurchaseWorld, methods: Partial<Payments>): Ports => ({
+  ...world.ports,
+  payments: new Proxy(world.ports.payments, {
+    get: (object, name, receiver) => methods[name as keyof Payments] ?? Reflect.get(object, name, receiver),
+  }),
+})
+
+async function openPurchase(world: PurchaseWorld): Promise<Purchase> {
+  const { openPurchase: id = '' } = await world.account()
+  return (await readPurchase(world.ports, world.accountId, id)) as Purchase
+}
+
+/** A customer buys, and something else happens to the purchase between the creation of its payment and its storage. */
+async function meanwhile(world: PurchaseWorld, what: (purchase: Purchase) => Promise<unknown>) {
+  const canceled: string[] = []
+  const via = paying(world, {
+    createPayment: async (...request) => {
+      const payment = await world.ports.payments.createPayment(...request)
+      await what(await openPurchase(world))
+      return payment
+    },
+    cancelPayment: (id) => {
+      canceled.push(id)
+      return world.ports.payments.cancelPayment(id)
+    },
+  })
+  return { answer: await world.buy(via), canceled: canceled.length }
+}
+
+const units = async (world: PurchaseWorld) => (await world.account()).quota?.left
+
+describe('a purchase that another copy of its request works on', () => {
+  test('is answered as paid if that copy has credited it, and is credited once', async () => {
+    const world = await held()
+    const { answer, canceled } = await meanwhile(world, (purchase) => advancePurchase(world.ports, purchase))
+    expect([answer, canceled, await units(world), world.charges().length]).toEqual(['paid', 0, 2100, 2])
+  })
+
+  test('is answered as declined if the bank has declined it there', async () => {
+    const world = await held()
+    const card = world.stripe.state.cards[(await world.defaultCard()) ?? '']
+    if (card) card.number = DECLINED
+    const { answer, canceled } = await meanwhile(world, (purchase) => advancePurchase(world.ports, purchase))
+    expect([answer, canceled, world.charges().length]).toEqual(['card_declined', 0, 1])
+  })
+
+  test('is pending while that copy goes on with another payment, and its own can take no money', async () => {
+    const world = await held()
+    const other = async ({ id }: Purchase) => {
+      const set = expr`SET #state = ${'saved'}, #paymentId = ${'pi_other'}`
+      await world.ports.table.update(keys.purchase(world.accountId, id), set)
+    }
+    expect(await meanwhile(world, other)).toEqual({ answer: 'pending', canceled: 1 })
+  })
+
+  test('has ended if the job has abandoned it, and may be sent again', async () => {
+    const world = await held()
+    const abandoned = async (purchase: Purchase) => {
+      world.advance(2 * MINUTE_MS)
+      await settleAbandonedPurchase(world.ports, purchase, true)
+    }
+    const { answer } = await meanwhile(world, abandoned)
+    expect([answer, world.charges().length]).toEqual(['temporarily_unavailable', 1])
+    expect(await world.buy()).toBe('paid')
+  })
+})
+
+describe('a card that the provider does not accept', () => {
+  test('is declined if it stays the default card, and no bank was asked', async () => {
+    const world = await held()
+    const refused = async () => ({ status: 'refused', reason: 'card_unusable' }) as never
+    expect(await world.buy(paying(world, { createPayment: refused }))).toBe('card_declined')
+    const card = world.items().find(({ sk }) => String(sk).startsWith('CARD#'))
+    expect(card).toMatchObject({ declined: true, reason: 'card_unusable' })
+    expect(world.items().some(({ sk }) => String(sk).startsWith('NUMBER#'))).toBe(false)
+  })
+
+  test('of a sign-up is refused once it was tried too often, and that counts as no try', async () => {
+    const world = await openPurchaseWorld()
+    const card = await world.newCard(GOOD)
+    const fingerprint = (await world.ports.payments.cardFingerprintOf(card)) ?? ''
+    for (let n = 0; n < 10; n++) await world.ports.table.transact([numberTry(fingerprint, world.nowMs())])
+    expect(await world.signUp(card)).toBe('too_many_cards_tried')
+    expect(world.charges()).toHaveLength(0)
+    expect((await world.account()).cardTriesMs).toEqual([])
+    expect((await world.account()).openPurchase).toBeUndefined()
+    // Another number may be tried.
+    expect(await world.signUp(await world.newCard('6011111111111117'))).toBe('paid')
+  })
+})
+
+describe('a renewal', () => {
+  const low = async () => {
+    const world = await held()
+    await world.consumeTo(3)
+    return world
+  }
+  const due = (world: PurchaseWorld) => world.items().find(({ sk }) => sk === '#QUOTA')?.dueAtMs
+
+  test('that a run has no time for is due at once, for the next run', async () => {
+    const world = await low()
+    const run = { untilMs: world.nowMs() + MINUTE_MS, width: 1, ready: async () => false }
+    expect(await checkQuotas(world.ports, run)).toEqual({ notices: 1, renewed: 0, tried: 0, failed: 0 })
+    expect(due(world)).toBe(world.nowMs())
+    expect(world.charges()).toHaveLength(1)
+  })
+
+  test.each(['no_card', 'declined'])(
+    'whose obstacle cannot be noted is looked at a minute later: %s',
+    async (why) => {
+      const world = await low()
+      if (why === 'no_card') {
+        await world.setRenewal(false)
+        await world.remove((await world.defaultCard()) ?? '')
+        await world.setRenewal(true)
+      } else {
+        const key = keys.card(world.accountId, (await world.defaultCard()) ?? '')
+        await world.ports.table.update(
+          key,
+          expr`SET #closed = ${true}, #declined = ${true}, #reason = ${'card_lost'}`,
+        )
+      }
+      const notes = (_: unknown, { sk }: { sk: string }) => sk === '#PROFILE'
+      const { table, lost } = losingRaces(world.ports.table, notes)
+      await world.job('checkQuotas', { ...world.ports, table })
+      expect(lost()).toBeGreaterThan(0)
+      expect(due(world)).toBe(world.nowMs() + MINUTE_MS)
+      expect((await world.account()).renewal).toBeUndefined()
+      world.advance(MINUTE_MS)
+      await world.job('checkQuotas')
+      expect((await world.account()).renewal).toMatchObject({
+        state: 'paused',
+        reason: why === 'no_card' ? 'no_card' : 'card_lost',
+      })
+    },
+  )
+
+  test('with a card that rests is tried again once its rest is over', async () => {
+    const world = await low()
+    const restsUntilMs = world.nowMs() + 5 * DAY_MS
+    const key = keys.card(world.accountId, (await world.defaultCard()) ?? '')
+    await world.ports.table.update(key, expr`SET #restsUntilMs = ${restsUntilMs}`)
+    await world.job('checkQuotas')
+    expect((await world.account()).renewal).toMatchObject({
+      state: 'retrying',
+      reason: 'too_many_declines',
+      nextAttemptAtMs: restsUntilMs,
+    })
+    expect(due(world)).toBe(restsUntilMs)
+    world.advance(5 * DAY_MS)
+    await world.job('checkQuotas')
+    expect(world.charges()).toHaveLength(2)
+  })
+})
+
+describe('what a payment belongs to', () => {
+  async function paid() {
+    const world = await held()
+    const [id = ''] = Object.keys(world.stripe.state.paymentIntents)
+    const payment = (await world.ports.payments.readPayment(id)) as Payment
+    const owner = (over: Record<string, unknown>) =>
+      ownerOfPayment(world.ports, { ...payment, ...over } as Payment)
+    const examine = (over: Record<string, unknown>) =>
+      examinePayment(world.ports, { ...payment, ...over } as Payment)
+    return { world, payment, owner, examine }
+  }
+
+  test('is its purchase, by the stored id, whatever its metadata say', async () => {
+    const { owner } = await paid()
+    expect(await owner({})).toMatchObject({ kind: 'purchase', purchase: { state: 'credited' } })
+    expect(await owner({ metadata: {} })).toMatchObject({ kind: 'purchase' })
+  })
+
+  test('is a purchase of ours that has no payment yet, only if it fits', async () => {
+    const { world, payment, owner } = await paid()
+    const down = () => Promise.reject(new Error('down'))
+    await world.buy(paying(world, { createPayment: down as never }))
+    world.mistakes.length = 0
+    const { id, customerId } = await openPurchase(world)
+    const metadata = { account: world.accountId, purchase: id, stage: 'world' }
+    const fits = { id: 'pi_new', metadata, customerId, status: 'unconfirmed' }
+    expect(await owner(fits)).toMatchObject({ kind: 'purchase', purchase: { id } })
+    // It may still become that of the purchase, so it is no stray.
+    expect(await owner({ ...fits, amountCents: 98 })).toMatchObject({ kind: 'unexplained', purchase: { id } })
+    expect(await owner({ ...fits, metadata: { ...payment.metadata } })).toMatchObject({ kind: 'stray' })
+  })
+
+  test('is nothing of ours in another deployment, or with nothing that names us', async () => {
+    const { world, payment, owner } = await paid()
+    const id = 'pi_new'
+    expect(await owner({ id, metadata: { ...payment.metadata, stage: 'other' } })).toEqual({
+      kind: 'foreign',
+    })
+    expect(await owner({ id, metadata: {}, customerId: 'cus_other' })).toEqual({ kind: 'foreign' })
+    expect(await owner({ id, metadata: { account: 'f'.repeat(24) }, customerId: undefined })).toEqual({
+      kind: 'foreign',
+    })
+    expect(await owner({ id, metadata: { account: 'x' }, customerId: undefined })).toEqual({
+      kind: 'foreign',
+    })
+    // A customer of ours, or an account of ours, is named.
+    const unclear = { purchase: undefined, isHold: false }
+    expect(await owner({ id, metadata: {} })).toEqual({ kind: 'unexplained', ...unclear })
+    const { accountId } = world
+    expect(await owner({ id, metadata: { account: accountId }, customerId: undefined })).toEqual({
+      kind: 'unexplained',
+      ...unclear,
+    })
+    expect(await owner({ id, metadata: { stage: 'world' } })).toEqual({ kind: 'unexplained', ...unclear })
+    expect(await owner({ id, metadata: { stage: 'world' }, customerId: 'cus_other' })).toEqual({
+      kind: 'foreign',
+    })
+  })
+
+  test('is a hold of ours, or one that is over', async () => {
+    const { world, owner, examine } = await paid()
+    const holdId = 'c'.repeat(24)
+    const metadata = { account: world.accountId, purchase: `hold_${holdId}`, stage: 'world' }
+    const customerId = (await world.account()).customer?.id
+    const of = { id: 'pi_hold', metadata, amountCents: 100, customerId }
+    expect(await owner(of)).toMatchObject({ kind: 'stray', isHold: true })
+    const hold = {
+      id: holdId,
+      accountId: world.accountId,
+      purpose: 'verify',
+      asked: 'pm',
+      cardId: 'pm',
+      customerId,
+      state: 'created',
+      createdAtMs: 1,
+    }
+    const key = keys.hold(world.accountId, holdId)
+    await world.ports.table.put({ ...key, ...hold })
+    expect(await owner(of)).toMatchObject({ kind: 'hold', hold: { id: holdId } })
+    expect(await owner({ ...of, amountCents: 99 })).toMatchObject({ kind: 'unexplained', isHold: true })
+    await world.ports.table.put({ ...key, ...hold, state: 'saved', paymentId: 'pi_hold' })
+    expect(await owner({ ...of, amountCents: 99 })).toMatchObject({ kind: 'hold' })
+    // A hold that took money raises an alarm, unless the money has gone back; others agree once they are over.
+    const alarm = { alarm: 'a card verification took money; refund it in Stripe' }
+    expect(await examine({ ...of, status: 'succeeded', latestChargeId: undefined })).toEqual(alarm)
+    expect(await examine({ ...of, status: 'canceled' })).toBe('agrees')
+    expect(await examine({ ...of, status: 'held' })).toBe('open')
+    await world.ports.table.put({ ...key, ...hold, state: 'saved', paymentId: 'pi_other' })
+    expect(await owner(of)).toMatchObject({ kind: 'stray', isHold: true })
+  })
+
+  test('agrees with its purchase, or raises an alarm that says what to do', async () => {
+    const { world, examine } = await paid()
+    expect(await examine({})).toBe('agrees')
+    expect(await examine({ status: 'canceled' })).toEqual({
+      alarm: 'credited, but not charged; check the ledger of the account',
+    })
+    expect(await examine({ amountCents: 98 })).toEqual({
+      alarm: 'differs from its purchase; compare amount, currency, customer and metadata',
+    })
+    expect(await examine({ id: 'pi_new', metadata: { stage: 'other' } })).toBe('agrees')
+    const item = world.items().find(({ sk }) => String(sk).startsWith('PURCHASE#')) ?? {}
+    const { id } = parsePurchase(item)
+    const state = (of: string) =>
+      world.ports.table.update(keys.purchase(world.accountId, id), expr`SET #state = ${of}`)
+    await state('saved')
+    const createdMs = world.nowMs() - 50 * MINUTE_MS + 1
+    expect(await examine({ createdMs })).toBe('open')
+    expect(await examine({ status: 'unconfirmed', createdMs: 0 })).toBe('open')
+    await state('abandoned')
+    expect(await examine({ status: 'canceled' })).toBe('agrees')
+    expect(await examine({})).toEqual({ alarm: 'charged, but not credited; refund it in Stripe' })
+    await world.refund(0)
+    expect(await examine({})).toBe('agrees')
+  })
+})
