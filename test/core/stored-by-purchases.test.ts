@@ -4,8 +4,10 @@
  * the provider and the table learn of something: look whether it is meant.
  */
 import { describe, expect, test } from 'vitest'
-import { DomainError } from '../../core/errors.ts'
+import { blockCard } from '../../core/cards/blocks.ts'
+import { DomainError, rateLimited } from '../../core/errors.ts'
 import type { Ports } from '../../core/ports.ts'
+import { readPurchase } from '../../core/purchases/purchase.ts'
 import { reconcileAccount } from '../../core/purchases/reconcile-account.ts'
 import { reconcileNow } from '../../core/purchases/reconcile-now.ts'
 import { expr } from '../../core/table/expression.ts'
@@ -79,6 +81,20 @@ const whileDown =
     })
     return step(world, { ...via, payments })
   }
+/** A step while the provider refuses to create payments because of too many calls. */
+const whileLimited =
+  (step: Step): Step =>
+  (world, via) => {
+    const payments = new Proxy(via.payments, {
+      get: (object, name, receiver) =>
+        name === 'createPayment'
+          ? async () => {
+              throw rateLimited({ scope: 'all', retryAfterSeconds: 1 }, new Error('429'))
+            }
+          : Reflect.get(object, name, receiver),
+    })
+    return step(world, { ...via, payments })
+  }
 const begun: Record<string, Step> = { 'signs up': signUp(GOOD), 'the events arrive': deliver }
 
 const reconcile: Step = async (world, via) => {
@@ -149,6 +165,13 @@ const flows: Record<string, Record<string, Step>> = {
     'changes before the first bundle': change('DEVELOPER'),
     'signs up for a bundle that is not sold': signUp(GOOD, undefined, 'NOTHING'),
     'signs up with no card': async (world, via) => world.signUp('pm_nothing', via),
+    'signs up before its address is confirmed': async (world, via) => {
+      const key = keys.profile(world.accountId)
+      await world.ports.table.update(key, expr`SET #emailVerified = ${false}`)
+      const answer = await signUp(GOOD)(world, via)
+      await world.ports.table.update(key, expr`SET #emailVerified = ${true}`)
+      return answer
+    },
     'signs up with a declined card': signUp(DECLINED),
     'signs up': signUp(GOOD),
     'signs up again': signUp(OTHER),
@@ -166,6 +189,29 @@ const flows: Record<string, Record<string, Step>> = {
     'two minutes pass': pass(2 * MINUTE_MS),
     'the job ends it': settle,
     'the same order begins again': buy('key-3'),
+    'the last events arrive': deliver,
+  },
+  'purchases while Stripe takes no more calls': {
+    'signs up': whileLimited(signUp(GOOD)),
+    'an operator blocks its number': async (world, via) => {
+      const { openPurchase = '' } = await world.account()
+      const asked = (await readPurchase(world.ports, world.accountId, openPurchase))?.asked ?? ''
+      const fingerprint = (await world.ports.payments.cardFingerprintOf(asked)) ?? ''
+      await blockCard({ ...via, origin: { by: 'operator', name: 'bob' } } as Ports, fingerprint, 'a ticket')
+    },
+    'two minutes pass': pass(2 * MINUTE_MS),
+    'the job goes on with it': settle,
+    'signs up with another number': signUp(OTHER),
+    'the events arrive': deliver,
+    buys: whileLimited(buy('key-1')),
+    'buys again with the key': buy('key-1'),
+    'orders another bundle meanwhile': whileLimited(change('DEVELOPER')),
+    'two more minutes pass': pass(2 * MINUTE_MS),
+    'the job has nothing to do': settle,
+    'runs low': runLow,
+    'the job cannot renew': whileLimited(check),
+    'a quarter of an hour passes': pass(15 * MINUTE_MS),
+    'the job renews': settle,
     'the last events arrive': deliver,
   },
   'a purchase that is credited by its event': {
