@@ -147,7 +147,6 @@ async function compareEach(
 /** @returns whether the payment is ours and has been paid. */
 async function compareOne(deps: MoneyDeps, run: WatchfulRun, payment: Payment): Promise<boolean> {
   const owner = await ownerOfPayment(deps, payment)
-  if (owner.kind === 'foreign') return false
   await record(deps, run, payment.id, await verdictOn(deps, payment, owner), owner)
   return owner.kind === 'purchase' && payment.status === 'succeeded'
 }

@@ -6,6 +6,7 @@ import { checkQuotas } from '../../core/purchases/check-quotas.ts'
 import { ownerOfPayment } from '../../core/purchases/payment-owner.ts'
 import { type Purchase, parsePurchase, readPurchase } from '../../core/purchases/purchase.ts'
 import { examinePayment } from '../../core/purchases/reconcile.ts'
+import { settlePurchase } from '../../core/purchases/settle.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import {
@@ -94,6 +95,17 @@ describe('a purchase that another copy of its request works on', () => {
     expect([answer, world.charges().length]).toEqual(['temporarily_unavailable', 1])
     expect(await world.buy()).toBe('paid')
   })
+})
+
+test('a purchase that has ended is told as it ended, whatever its payment says now', async () => {
+  const world = await held()
+  const item = world.items().find(({ sk }) => String(sk).startsWith('PURCHASE#')) ?? {}
+  const purchase = parsePurchase(item)
+  const payment = (await world.ports.payments.readPayment(purchase.paymentId ?? '')) as Payment
+  const outcome = (state: Purchase['state']) => settlePurchase(world.ports, { ...purchase, state }, payment)
+  expect(await outcome('credited')).toMatchObject({ status: 'credited', purchase: { id: purchase.id } })
+  expect(await outcome('declined')).toEqual({ status: 'declined' })
+  expect(await outcome('abandoned')).toEqual({ status: 'abandoned' })
 })
 
 describe('a card that the provider does not accept', () => {

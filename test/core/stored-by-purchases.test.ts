@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { blockCard } from '../../core/cards/blocks.ts'
 import { DomainError, rateLimited } from '../../core/errors.ts'
 import type { Ports } from '../../core/ports.ts'
+import { orderRefund } from '../../core/purchases/order-refund.ts'
 import { readPurchase } from '../../core/purchases/purchase.ts'
 import { reconcileAccount } from '../../core/purchases/reconcile-account.ts'
 import { reconcileNow } from '../../core/purchases/reconcile-now.ts'
@@ -293,6 +294,17 @@ const flows: Record<string, Record<string, Step>> = {
     'orders it again after a while': (world, via) => world.orderRefund(0, { what: 'all' }, via, 'key-1'),
     'the job settles it': (world, via) => world.job('settleRefunds', via),
     'orders it once more': (world, via) => world.orderRefund(0, { what: 'all' }, via, 'key-1'),
+    'orders one of a purchase that is not there': async (world, via) => {
+      const [id = ''] = [...world.creditedAtMs.keys()]
+      const of = (purchaseId: string) =>
+        orderRefund(
+          { ...via, origin: { by: 'operator', name: 'bob' } } as Ports,
+          { accountId: world.accountId, purchaseId },
+          { what: 'all' },
+          { reason: 'a ticket', idempotencyKey: undefined },
+        ).catch((error: DomainError) => error.code)
+      return (await Promise.all([of(`${id}0`), of(`0${id}`), of('0'.repeat(24)), of('x')])).join(' ')
+    },
     'asks for an amount without one': (world, via) => world.orderRefund(0, { what: 'amount' }, via),
     'the events arrive last': deliver,
   },
@@ -466,6 +478,15 @@ const flows: Record<string, Record<string, Step>> = {
       await world.ports.table.put({ ...entry, units: 999 })
     },
     'an operator compares the entry': reconcile,
+    'an entry is there twice': async (world) => {
+      const entry = world.items().find(({ sk }) => String(sk) === 'LEDGER#000000000003')
+      await world.ports.table.put({ ...entry, ...keys.ledger(world.accountId, 8), seq: 8, units: 1000 })
+    },
+    'an operator compares the two': reconcile,
+    'an operator compares one that is not there': async (_, via) =>
+      reconcileAccount({ ...via, origin: { by: 'operator', name: 'bob' } } as Ports, 'f'.repeat(24), {
+        reason: 'a ticket',
+      }).catch((error: DomainError) => error.code),
   },
 }
 

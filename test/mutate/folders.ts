@@ -13,7 +13,7 @@ export const TESTS: Record<string, string[]> = {
   'core/purchases': [
     'test/core/{catalogue,day-of-month,decide,invoices,outages,owed-units,purchase-copies,purchase-parts}.test.ts',
     'test/core/{purchase-races,rate-limit,reactivate,renewal-changes,renewal-decision}.test.ts',
-    'test/core/{renewal-limits,renewal-texts}.test.ts',
+    'test/core/{rate-budget,renewal-limits,renewal-texts}.test.ts',
     'test/core/stored-by-{cards,flows,purchases}.test.ts',
     'test/machine/repaired-failures.test.ts',
     'test/ops/{reconcile,reconcile-account,refund}.test.ts',
