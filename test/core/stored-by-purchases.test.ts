@@ -480,6 +480,7 @@ const flows: Record<string, Record<string, Step>> = {
     'an operator compares the entry': reconcile,
     'an entry is there twice': async (world) => {
       const entry = world.items().find(({ sk }) => String(sk) === 'LEDGER#000000000003')
+      await world.ports.table.put({ ...entry, units: 1000 })
       await world.ports.table.put({ ...entry, ...keys.ledger(world.accountId, 8), seq: 8, units: 1000 })
     },
     'an operator compares the two': reconcile,
