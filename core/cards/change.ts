@@ -42,7 +42,7 @@ async function defaultCardDeclined(deps: MoneyDeps, account: Account): Promise<b
 
 /** @throws DomainError `card_changed_recently` with the seconds until the card may be changed again. */
 function requireChangeInterval(account: Account, nowMs: number): void {
-  const waitMs = (account.cardChangedAtMs ?? -CHANGE_INTERVAL_MS) + CHANGE_INTERVAL_MS - nowMs
+  const waitMs = (account.cardChangedAtMs ?? 0) + CHANGE_INTERVAL_MS - nowMs
   if (waitMs > 0)
     throw new DomainError('card_changed_recently', { retryAfterSeconds: Math.ceil(waitMs / 1000) })
 }

@@ -121,7 +121,7 @@ export function cardRefusal(
 
 /** As `cardRefusal`, for a number: a bank's refusal is kept for 30 days, a report of fraud for good. */
 export function numberRefusal(record: CardNumber, nowMs: number): DomainError | undefined {
-  const closedAtMs = record.closed?.atMs ?? -DECLINES_WITHIN_MS
+  const closedAtMs = record.closed?.atMs ?? 0
   const isReported = Object.keys(record.signals ?? {}).length > 0
   const isClosed = isReported || closedAtMs > nowMs - DECLINES_WITHIN_MS
   return cardRefusal({ isClosed, untilMs: restsUntilMs(record, nowMs) }, nowMs)

@@ -8,6 +8,7 @@ import { replacedCard } from '../../core/cards/replaced.ts'
 import { writeReport } from '../../core/cards/report-fraud.ts'
 import { cardItem, parseStoredCard, type StoredCard } from '../../core/cards/stored.ts'
 import { syncCard } from '../../core/cards/sync.ts'
+import { DomainError } from '../../core/errors.ts'
 import type { Charge, PaymentCard, Payments, Ports } from '../../core/ports.ts'
 import { setRemove } from '../../core/table/expression.ts'
 import { dueAt, keys } from '../../core/table/keys.ts'
@@ -343,6 +344,20 @@ describe('the job that works on cards', () => {
     expect(both.map(({ cardsFailed }) => cardsFailed)).toEqual([0, 0])
     expect(await types('NOTICE#')).toEqual(['card_expired'])
     expect(await types('OUTEVENT#')).toEqual(['card.expired'])
+  })
+
+  test('leaves a card due whose notice cannot be stored', async () => {
+    const { ports, accountId, put, table, types } = await open()
+    await put(paymentCard('pm_1', { expMonth: 1, expYear: 2020 }))
+    const due = once(() => [keys.card(accountId, 'pm_1')])
+    const transact = () => Promise.reject(new DomainError('temporarily_unavailable'))
+    const down = { ...ports, table: { ...table, due, transact } } as Ports
+    expect(await sweepCards(down, WHOLE_RUN)).toEqual({
+      expiryNotices: 0,
+      removalsFinished: 0,
+      cardsFailed: 1,
+    })
+    expect(await types('NOTICE#')).toEqual([])
   })
 
   test('leaves a removed card attached for a minute while a payment with it is open', async () => {

@@ -3,6 +3,7 @@ import { ensureCustomer } from '../../core/cards/customer.ts'
 import { blockRefusal, debtWrites, fingerprintDigest } from '../../core/cards/fingerprint.ts'
 import { keepCard } from '../../core/cards/keep-card.ts'
 import { uncountCardAttempt } from '../../core/cards/velocity.ts'
+import { proveCard } from '../../core/cards/verify.ts'
 import { DomainError } from '../../core/errors.ts'
 import type { Payment, Payments, Ports } from '../../core/ports.ts'
 import { fingerprintKey, keys } from '../../core/table/keys.ts'
@@ -65,6 +66,18 @@ describe('a verification that others overtake', () => {
     expect(await listed(world)).toEqual([card])
     expect(await world.deliver()).toBe(0)
     await expectSettled(world, 'after lost races')
+  })
+
+  test('by another copy of its request, or by another change of the account, begins again', async () => {
+    for (const prefix of ['REQUEST#', '#PROFILE']) {
+      const world = await open()
+      const card = await world.newCard(GOOD)
+      const { ports, lost } = racing(world, (_, { sk }) => sk.startsWith(prefix), 1)
+      const input = { purpose: 'verify', cardId: card } as const
+      const options = { idempotencyKey: 'key' }
+      expect(await proveCard(ports, await world.account(), input, options)).toEqual({ status: 'proved' })
+      expect(lost()).toBe(1)
+    }
   })
 
   test('of a declined card ends by the last of five tries, and stays open after five lost races', async () => {

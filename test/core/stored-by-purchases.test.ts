@@ -481,7 +481,7 @@ const flows: Record<string, Record<string, Step>> = {
     'an entry is there twice': async (world) => {
       const entry = world.items().find(({ sk }) => String(sk) === 'LEDGER#000000000003')
       await world.ports.table.put({ ...entry, units: 1000 })
-      await world.ports.table.put({ ...entry, ...keys.ledger(world.accountId, 8), seq: 8, units: 1000 })
+      await world.ports.table.put({ ...entry, ...keys.ledger(world.accountId, 7), seq: 7, units: 1000 })
     },
     'an operator compares the two': reconcile,
     'an operator compares one that is not there': async (_, via) =>

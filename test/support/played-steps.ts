@@ -77,8 +77,8 @@ interface Played {
 }
 
 /**
- * Plays steps, a second apart. @returns a text with the answer of each, its calls, and a line for each item that it has
- * changed.
+ * Plays steps, a second apart. @returns a text with the answer of each, its calls, what it has logged, and a line for each
+ * item that it has changed.
  */
 export async function playedSteps<W extends Played>(
   world: W,
@@ -95,7 +95,12 @@ export async function playedSteps<W extends Played>(
   const told: string[] = []
   for (const [title, step] of Object.entries(steps)) {
     const before = itemsByName()
-    const { ports, calls } = breaking(world.ports)
+    const lines: string[] = []
+    const line = (level: string) => (what: string, _: unknown, context?: object) => {
+      lines.push(`  ${level}: ${what} ${JSON.stringify(context)}`)
+    }
+    const log = { warn: line('warn'), error: line('error') }
+    const { ports, calls } = breaking({ ...world.ports, log })
     const answer = await step(world, ports)
     const after = itemsByName()
     const changes = [...new Set([...before.keys(), ...after.keys()])].flatMap((name) => {
@@ -105,6 +110,7 @@ export async function playedSteps<W extends Played>(
     told.push(
       `${title}: ${answer ?? 'done'}`,
       ...(calls.length > 0 ? [`  calls: ${counted(calls)}`] : []),
+      ...lines,
       ...changes,
     )
     world.advance(1000)
