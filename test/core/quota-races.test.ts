@@ -187,3 +187,14 @@ describe('reservations that have expired', () => {
     },
   )
 })
+
+test('a refusal is noted by two tries, and answered whatever becomes of them', async () => {
+  const world = await openLotWorld(openQuotaWorld, { left: 5, size: 1000 })
+  const { ports, lost } = racing(
+    world,
+    (write) => 'update' in write && JSON.stringify(write.set).includes('kx'),
+  )
+  expect(await world.spend(50, undefined, { through: ports })).toBe(402)
+  expect(lost()).toBe(2)
+  expect(await world.counter()).not.toHaveProperty('kx')
+})

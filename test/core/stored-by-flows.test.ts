@@ -255,6 +255,18 @@ const flows: Record<string, Record<string, Step>> = {
     'tries one that does not exist': (world, via) => world.buy(via, undefined, 'NOPE'),
     ...settled,
   },
+  'a card that has had a trial with another account': {
+    'another account has had it': (world, via) => world.backElsewhere(GOOD, via),
+    'uses some of the trial': (world, via) => world.consume(30, via),
+    'signs up': signUp(GOOD),
+    ...settled,
+  },
+  'a card that has had a trial, which is used up': {
+    'another account has had it': (world, via) => world.backElsewhere(GOOD, via),
+    'uses all of the trial': (world, via) => world.consume(100, via),
+    'signs up': signUp(GOOD),
+    ...settled,
+  },
   'units that are owed while others are reserved': {
     ...begun,
     'takes a lease': (world, via) => world.lease(900, 'return', via),

@@ -38,6 +38,14 @@ const usage: Step = (world, through) =>
 const expire: Step = (world, through) => world.expire(through).then((worked) => JSON.stringify(worked))
 const endLots: Step = (world, through) => world.endLots(through).then((worked) => JSON.stringify(worked))
 
+/** A plan is taken: 1,000 units, with what its sale says of thresholds. */
+const sale =
+  (plan: { size: number; lowPercent?: number; renewalPercent?: number }): Step =>
+  async (world, through) => {
+    await world.append([{ kind: 'sale', units: 1000, amountCents: 0, ...plan }])
+    await world.applyLedger(through)
+  }
+
 /** The reservation or lease that the flow is about. */
 let held = ''
 const reserve =
@@ -138,6 +146,54 @@ const flows: Record<string, [Options, Record<string, Step>]> = {
       'a day passes': pass(DAY_MS),
       'spends on the next day': batch(1, 1),
       'looks at the use': usage,
+    },
+  ],
+  'a batch that takes most of what is left': [
+    { left: 70, size: 100 },
+    {
+      'spends most': batch(60),
+      'spends a little and is refused once': batch(2, 30, 4),
+      'spends the rest': batch(4),
+    },
+  ],
+  'units that expire in another order than they came': [
+    { left: 10 },
+    {
+      'gets units for six days': (world) => world.credit(60, 6),
+      spends: spend(20),
+      'gets units for three days': (world) => world.credit(40, 3),
+      'gets units for nine days': (world) => world.credit(30, 9),
+      'spends of the first': spend(5),
+      'four days pass': pass(4 * DAY_MS),
+      'spends after the first': spend(5),
+      'gets units for one day': (world) => world.credit(15, 1),
+      'seven days pass in all': pass(3 * DAY_MS),
+      'spends after the second': spend(5),
+      'the job ends them': endLots,
+      'ten days pass in all': pass(3 * DAY_MS),
+      'the job ends the last': endLots,
+    },
+  ],
+  'plans with thresholds of their own': [
+    { left: 0 },
+    {
+      'takes a plan that tells early': sale({ size: 1000, lowPercent: 50, renewalPercent: 20 }),
+      'falls below the notice': spend(501),
+      'takes a plan that tells late': sale({ size: 1000, lowPercent: 2 }),
+      'takes the same again': sale({ size: 1000, lowPercent: 2 }),
+      'takes a plan without any': sale({ size: 1000 }),
+      'falls below nothing': spend(3000),
+      'falls below the usual notice': spend(440),
+    },
+  ],
+  'alerts that a credit takes away again': [
+    { left: 30, size: 100, alerts: [200, 25] },
+    {
+      'falls below one': spend(10),
+      'gets units, and is below the other still': (world) => world.credit(100).then(() => 'credited'),
+      'has units taken back': (world) => world.take(90),
+      'chooses others': (world, through) => world.choose([15], through),
+      'has more taken back': (world) => world.take(20),
     },
   ],
   'a bundle that runs low': [

@@ -6,7 +6,7 @@ export const TESTS: Record<string, string[]> = {
   'core/quota': [
     'test/core/{ahead,archive,consume-outage,credential-cache,day-snapshot,due,eviction,expire-lots}.test.ts',
     'test/core/{group-commit,key-limits,key-settings,lease-expiry,limit-change,lots,quota-races}.test.ts',
-    'test/core/{refusal,ring-size,spending-outages,tags,thresholds,usage}.test.ts',
+    'test/core/{quota-parts,refusal,ring-size,spending-outages,tags,thresholds,usage}.test.ts',
     'test/core/stored-by-{flows,spending}.test.ts',
     'test/machine/{leases,limits,lots,reservations}-random.test.ts',
   ],

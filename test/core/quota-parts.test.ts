@@ -1,0 +1,310 @@
+import { describe, expect, test } from 'vitest'
+import type { Ports } from '../../core/ports.ts'
+import { readBalance } from '../../core/quota/balance.ts'
+import { stageGroup } from '../../core/quota/batch-commit.ts'
+import { nextGroup } from '../../core/quota/batch-group.ts'
+import { cacheEntry } from '../../core/quota/container-cache.ts'
+import { parseCounter } from '../../core/quota/counter.ts'
+import { freshKeyCaller } from '../../core/quota/key-caller.ts'
+import { agreedId, epochMsAt, idTimeAt, macOf, readEntry, requestIdOf } from '../../core/quota/request-id.ts'
+import { requireKey } from '../../core/quota/require-key.ts'
+import { newNonces, nonceIn, readOpenReservations, reservationIdOf } from '../../core/quota/reservation.ts'
+import { expr } from '../../core/table/expression.ts'
+import { type Key, keys, reservationKey } from '../../core/table/keys.ts'
+import { DAY_MS, HOUR_MS } from '../../core/time.ts'
+import { openLotWorld } from '../machine/lot-world.ts'
+import { memoryTable } from '../machine/memory-table.ts'
+import { openQuotaWorld, START_MS } from '../machine/quota-world.ts'
+import { keyringOf } from '../support/keyrings.ts'
+import { losingRaces } from '../support/lost-races.ts'
+
+const keyring = keyringOf('5'.repeat(64))
+const deps = { keyring } as unknown as Ports
+
+describe('the id of a request', () => {
+  const timeOf = (text: string) => requestIdOf(deps, 'account', text).time
+  const AT_MS = Date.UTC(2026, 10, 21, 12, 0, 0, 123)
+  const hex = AT_MS.toString(16).padStart(12, '0')
+  const uuid = `${hex.slice(0, 8)}-${hex.slice(8)}-7abc-8def-0123456789ab`
+  /** A ULID of this time. */
+  const ulid = (ms: number) => {
+    const digits = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
+    const time = Array.from({ length: 10 }, (_, at) => digits[Math.floor(ms / 32 ** (9 - at)) % 32])
+    return `${time.join('')}ABCDEFGHJKMNPQRS`
+  }
+
+  test('has a time if it is a UUIDv7 or a ULID, in any case of its letters', () => {
+    expect(timeOf(uuid)).toBe(idTimeAt(AT_MS))
+    expect(timeOf(uuid.toUpperCase())).toBe(idTimeAt(AT_MS))
+    expect(timeOf(ulid(AT_MS))).toBe(idTimeAt(AT_MS))
+    expect(timeOf(ulid(AT_MS).toLowerCase())).toBe(idTimeAt(AT_MS))
+    expect(epochMsAt(timeOf(uuid))).toBe(AT_MS)
+    expect([epochMsAt(0), epochMsAt(5)]).toEqual([0, Date.UTC(2020, 0, 1) + 5])
+  })
+
+  test.each([
+    ['another version', uuid.replace('-7', '-4')],
+    ['another variant', uuid.replace('-8def', '-cdef')],
+    ['something before it', `x${uuid}`],
+    ['something after it', `${uuid}0`],
+    ['a ULID with something before it', `0${ulid(AT_MS)}`],
+    ['a ULID with something after it', `${ulid(AT_MS)}0`],
+    ['a ULID of a letter that it has not', ulid(AT_MS).replace(/.$/, 'U')],
+    ['a ULID beyond its range', ulid(AT_MS).replace(/^./, '8')],
+    ['any other text', 'order 17'],
+  ])('has no time with %s', (_, text) => {
+    expect(timeOf(text)).toBe(0)
+  })
+
+  test('has no time before 2020 or after 2054, which the ring could not hold', () => {
+    const at = (ms: number) => timeOf(ulid(ms))
+    const first = Date.UTC(2020, 0, 1) + 0x01_00000000
+    const last = Date.UTC(2020, 0, 1) + 0xfb_ffffffff
+    expect([at(first - 1), at(first), at(last), at(last + 1)]).toEqual([0, 0x01_00000000, 0xfb_ffffffff, 0])
+  })
+
+  test('is the same for the same account and name, and for no other', () => {
+    const entry = (account: string, ...name: Parameters<typeof requestIdOf>[2][]) =>
+      requestIdOf(deps, account, name[0] ?? '').entries[0].toString('hex')
+    const names = [
+      entry('a', 'x'),
+      entry('b', 'x'),
+      entry('a', 'X'),
+      entry('a', ['x', 0]),
+      entry('a', ['x', 1]),
+    ]
+    expect(new Set([...names, entry('a', ['x', 'reserve']), entry('a', uuid)]).size).toBe(7)
+    expect(entry('a', 'x')).toBe(entry('a', 'x'))
+    expect(entry('a', uuid)).toBe(entry('a', uuid.toUpperCase()))
+    expect(requestIdOf(deps, 'a', [uuid, 3]).time).toBe(idTimeAt(AT_MS))
+  })
+
+  test('is read again as it was stored', () => {
+    const timed = requestIdOf(deps, 'a', uuid)
+    expect(readEntry(timed.entries[0])).toEqual({ kind: 'timed', bytes: timed.entries[0], time: timed.time })
+    expect(macOf(timed.entries[0])).toHaveLength(6)
+    const untimed = requestIdOf(deps, 'a', 'x').entries[0]
+    expect([untimed.length, untimed[0]]).toEqual([11, 0])
+    expect(readEntry(untimed)).toEqual({ kind: 'untimed', bytes: untimed })
+  })
+
+  test('may be in the body, in the header or the same in both', () => {
+    expect([
+      agreedId('a', undefined),
+      agreedId(undefined, 'b'),
+      agreedId('c', 'c'),
+      agreedId(undefined, undefined),
+    ]).toEqual(['a', 'b', 'c', undefined])
+    expect(() => agreedId('a', 'b')).toThrow(
+      expect.objectContaining({
+        code: 'invalid_request',
+        fields: [{ field: 'requestId', message: 'differs from the Idempotency-Key header; send only one' }],
+      }),
+    )
+  })
+})
+
+test('a bounded memory keeps the newest entries, and one that is set again counts as new', () => {
+  const map = new Map<string, number>()
+  for (const [at, name] of ['a', 'b', 'c'].entries()) cacheEntry(map, name, at, 3)
+  cacheEntry(map, 'a', 9, 3)
+  expect([...map]).toEqual([
+    ['b', 1],
+    ['c', 2],
+    ['a', 9],
+  ])
+  cacheEntry(map, 'd', 4, 3)
+  expect([...map.keys()]).toEqual(['c', 'a', 'd'])
+})
+
+describe('the balance', () => {
+  test('has what is left, used, reserved, and what expires when', async () => {
+    const world = await openLotWorld(openQuotaWorld, { left: 100 })
+    const balance = async () => {
+      const { left, used, reserved, expiring } = await readBalance(world.ports, world.keys[0] ?? '')
+      return { left, used, reserved, expiring }
+    }
+    await world.spend(7)
+    await world.reserve(20, { ttlSeconds: 3600 })
+    expect(await balance()).toEqual({ left: 73, used: 7, reserved: 20, expiring: undefined })
+    await world.credit(50, 2)
+    await world.credit(30, 5)
+    const endMs = (days: number) => Math.ceil(START_MS / DAY_MS + days) * DAY_MS
+    expect(await balance()).toEqual({
+      left: 153,
+      used: 7,
+      reserved: 20,
+      expiring: [
+        { units: 30, atMs: endMs(2) },
+        { units: 30, atMs: endMs(5) },
+      ],
+    })
+    // Three days later the first have expired, although nobody has spent since.
+    world.advance(3 * DAY_MS)
+    expect(await balance()).toMatchObject({ left: 123, expiring: [{ units: 30, atMs: endMs(5) }] })
+  })
+
+  test('counts units that return after their end until the next day', async () => {
+    const world = await openLotWorld(openQuotaWorld, { left: 0 })
+    await world.credit(50, 2)
+    const { id } = await world.reserve(20, { ttlSeconds: 4 * 86_400 })
+    world.advance(3 * DAY_MS)
+    await world.endLots()
+    expect(await world.numbers()).toMatchObject({ left: 0, held: 20, expired: 30 })
+    expect((await world.settle(id, 5)).covered).toBe(5)
+    const { left, expiring } = await readBalance(world.ports, world.keys[0] ?? '')
+    expect([left, expiring]).toEqual([
+      15,
+      [{ units: 15, atMs: Math.ceil(START_MS / DAY_MS + 2) * DAY_MS + DAY_MS }],
+    ])
+    world.advance(DAY_MS)
+    expect(await readBalance(world.ports, world.keys[0] ?? '')).toMatchObject({ left: 0 })
+  })
+
+  test('and a check of a key are for a live key of an account that is not blocked', async () => {
+    const world = await openQuotaWorld()
+    const key = world.keys[0] ?? ''
+    await requireKey(world.ports, { text: key })
+    await expect(requireKey(world.ports, { text: `${key}0` })).rejects.toMatchObject({ code: 'unauthorized' })
+    for (const blocked of ['deactivated', 'suspended']) {
+      await world.table.update(keys.quota(world.accountId), expr`SET #x = ${blocked}`)
+      const code = `account_${blocked}`
+      await expect(requireKey(world.ports, { text: key })).rejects.toMatchObject({ code })
+      await expect(readBalance(world.ports, key)).rejects.toMatchObject({ code })
+      expect(await world.spend(1)).toBe(code)
+    }
+  })
+})
+
+test('a key is checked out of the table, with its stamp, for a caller who must not rely on a memory', async () => {
+  const world = await openQuotaWorld({ keyCount: 2 })
+  const caller = await freshKeyCaller(world.ports, { text: world.keys[1] ?? '' })
+  expect(caller).toMatchObject({ accountId: world.accountId, slot: 1, stamp: expect.any(Buffer) })
+  await world.table.remove(keys.key(world.accountId, caller.key.id))
+  await expect(freshKeyCaller(world.ports, { text: world.keys[1] ?? '' })).rejects.toMatchObject({
+    code: 'unauthorized',
+  })
+})
+
+describe('the ids of a batch that share an archive item', () => {
+  async function open(count: number, offsetMs = 0) {
+    const world = await openQuotaWorld({ left: 1000 })
+    const ids = Array.from({ length: count }, () =>
+      requestIdOf(world.ports, world.accountId, world.timed(offsetMs)),
+    )
+    const requests = ids.map((id) => ({ units: 1, tag: undefined, id }))
+    const counter = parseCounter(await world.counter())
+    const group = (over: Partial<typeof counter> = {}, isCrowded = false) =>
+      nextGroup(requests, { ...counter, ...over }, idTimeAt(world.nowMs()), isCrowded)
+    return { world, ids, group }
+  }
+
+  test('stay in the item of an earlier try if they are the same, and else get another one', async () => {
+    const { world, group } = await open(8)
+    const puts: unknown[] = []
+    const table = {
+      ...world.table,
+      put: (...request: Parameters<typeof world.table.put>) => {
+        puts.push(request[0])
+        return world.table.put(...request)
+      },
+    }
+    const through = { ...world.ports, table }
+    const first = await stageGroup(through, world.accountId, group(), undefined)
+    expect(first).toBeDefined()
+    expect(await stageGroup(through, world.accountId, group(), first)).toBe(first)
+    expect(puts).toHaveLength(1)
+    const fewer = { ...group(), ids: group().ids.slice(1) }
+    const second = await stageGroup(through, world.accountId, fewer, first)
+    expect(second?.ids).toEqual(fewer.ids)
+    const reversed = { ...group(), ids: [...group().ids].reverse() }
+    await stageGroup(through, world.accountId, reversed, first)
+    expect(puts).toHaveLength(3)
+    expect(await stageGroup(through, world.accountId, { ...group(), span: undefined }, first)).toBeUndefined()
+  })
+
+  test('get another nonce if theirs is taken, and another failure is told', async () => {
+    const { world, group } = await open(8)
+    const { table, lost } = losingRaces(world.table, (_, { sk }) => sk.startsWith('SPENT#'), 2)
+    expect(await stageGroup({ ...world.ports, table }, world.accountId, group(), undefined)).toBeDefined()
+    expect(lost()).toBe(2)
+    const put = () => Promise.reject(new TypeError('torn'))
+    const torn = { ...world.ports, table: { ...world.table, put } }
+    await expect(stageGroup(torn, world.accountId, group(), undefined)).rejects.toThrow('torn')
+  })
+
+  test('are none that are ahead of the clock, and none among older ones where these are crowded', async () => {
+    const now = await open(8)
+    expect(now.group().span).toBeDefined()
+    const [{ time = 0 } = {}] = now.ids
+    expect(now.group({ newestArchived: time }).span).toBeDefined()
+    expect(now.group({ newestArchived: time }, true).span).toBeUndefined()
+    expect(now.group({ newestArchived: time - 1 }, true).span).toBeDefined()
+    // Ids ahead of the clock were archived, and these are not newer than all else.
+    expect(now.group({ firstAhead: time, newestArchived: 0 }).span).toBeUndefined()
+    expect(now.group({ firstAhead: time, newestArchived: time }).span).toBeDefined()
+    expect((await open(8, HOUR_MS)).group().span).toBeUndefined()
+  })
+})
+
+describe('open reservations that have items of their own', () => {
+  test('are read page by page, without those that have ended', async () => {
+    const table = memoryTable()
+    const nonce = (n: number) => n.toString(16).padStart(12, '0')
+    for (let n = 0; n < 401; n++) {
+      const item = {
+        units: n,
+        slot: 0,
+        expiresAtMs: 5000,
+        ...(n % 2 === 0 && { due: 'RESERVED#1', dueAtMs: 1 }),
+      }
+      await table.put({ ...reservationKey('account', nonce(n)), ...item })
+    }
+    const pages: number[] = []
+    const seen: number[] = []
+    let after: Key | undefined
+    do {
+      const page = await readOpenReservations({ table } as unknown as Ports, 'account', after)
+      pages.push(page.open.length)
+      seen.push(...page.open.map(({ units }) => units))
+      after = page.next
+    } while (after)
+    expect(pages).toEqual([100, 100, 1])
+    expect(seen).toEqual(Array.from({ length: 201 }, (_, n) => 2 * n))
+  })
+
+  test('have ids that name them, and leases others', () => {
+    const nonce = Buffer.from('0123456789ab', 'hex')
+    const [reservation, lease] = [reservationIdOf(START_MS, nonce), reservationIdOf(START_MS, nonce, '9000')]
+    expect(nonceIn(reservation)).toEqual(nonce)
+    expect(nonceIn(lease, '9000')).toEqual(nonce)
+    expect([
+      nonceIn(lease),
+      nonceIn(reservation, '9000'),
+      nonceIn(`${reservation}0`),
+      nonceIn(`0${reservation}`),
+    ]).toEqual([undefined, undefined, undefined, undefined])
+  })
+
+  test('have the nonces that each live secret gives their request', () => {
+    const macs = keyring.macs
+    const rotating = {
+      keyring: {
+        ...keyring,
+        macs: (...parts: Parameters<typeof macs>) => {
+          const [mac] = macs(...parts)
+          return [mac, Buffer.from(mac).reverse(), Buffer.from(mac).fill(7)]
+        },
+      },
+    } as unknown as Ports
+    const id = requestIdOf(rotating, 'account', 'r-1')
+    expect(id.entries).toHaveLength(3)
+    const nonces = newNonces(rotating, 'account', id)
+    expect(nonces).toHaveLength(3)
+    const of = (at: number) =>
+      rotating.keyring
+        .macs('mac:reservation', 'account', id.entries[at]?.toString('hex') ?? '')
+        [at]?.subarray(0, 6)
+    expect(nonces).toEqual([of(0), of(1), of(2)])
+  })
+})
