@@ -24,14 +24,16 @@ export async function compareReversals(deps: MoneyDeps, run: Run): Promise<Worke
   const worked = { done: 0, failed: 0 }
   for (const kind of ['refund', 'dispute', 'warning'] as const) {
     const key = keys.job(`compare-${kind}s`)
-    const begunAt = (await deps.table.get(key))?.cursor
-    let cursor = begunAt === undefined ? undefined : String(begunAt)
+    let stored = (await deps.table.get(key))?.cursor
+    let cursor = stored === undefined ? undefined : String(stored)
     do {
       if (deps.clock.nowMs() >= run.untilMs) return worked
       const page = await listFrom(deps, kind, cursor)
       await compareCharges(deps, kind, page.items, run.width, worked)
       cursor = page.nextCursor
-      if (cursor !== undefined || begunAt !== undefined) await deps.table.put({ ...key, cursor })
+      // The next run begins anew once this one has read the last page.
+      if (cursor !== stored) await deps.table.put({ ...key, cursor })
+      stored = cursor
     } while (cursor !== undefined)
   }
   return worked
