@@ -3,6 +3,7 @@ import { numberTry } from '../../core/cards/shared-limits.ts'
 import type { Payment, Payments, Ports } from '../../core/ports.ts'
 import { advancePurchase, settleAbandonedPurchase } from '../../core/purchases/advance.ts'
 import { checkQuotas } from '../../core/purchases/check-quotas.ts'
+import { orderRefund } from '../../core/purchases/order-refund.ts'
 import { ownerOfPayment } from '../../core/purchases/payment-owner.ts'
 import { type Purchase, parsePurchase, readPurchase } from '../../core/purchases/purchase.ts'
 import { examinePayment } from '../../core/purchases/reconcile.ts'
@@ -130,6 +131,15 @@ describe('a card that the provider does not accept', () => {
     // Another number may be tried.
     expect(await world.signUp(await world.newCard('6011111111111117'))).toBe('paid')
   })
+})
+
+test('a refund that fails for a reason that nobody foresaw is no pending one', async () => {
+  const world = await held()
+  const torn = paying(world, { createRefund: () => Promise.reject(new TypeError('torn')) })
+  const of = { accountId: world.accountId, purchaseId: [...world.creditedAtMs.keys()][0] ?? '' }
+  const via = { ...torn, origin: { by: 'operator', name: 'bob' } } as Ports
+  const refund = orderRefund(via, of, { what: 'all' }, { reason: 'a ticket', idempotencyKey: undefined })
+  await expect(refund).rejects.toThrow('torn')
 })
 
 describe('a renewal', () => {

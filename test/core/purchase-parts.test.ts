@@ -140,6 +140,7 @@ describe('the payment of a purchase', () => {
     ['STARTER', 'STARTER'],
     ['Pro & more*', 'PRO  MORE'],
     ['  a', 'A'],
+    ['            ABC', 'ABC'],
     ['ABCDEFGHI KLM', 'ABCDEFGHI'],
     ['ABCDEFGHIJK', 'ABCDEFGHIJ'],
     ['A-1', 'A-1'],

@@ -235,6 +235,20 @@ describe('a run of a job', () => {
     expect(Math.max(...calls)).toBeLessThanOrEqual(15_000)
   })
 
+  test('makes a call that waits for fifteen seconds, and none that would wait a millisecond longer', async () => {
+    for (const [aheadMs, made] of [
+      [15_000, 1],
+      [15_001, 0],
+    ] as const) {
+      const table = memoryTable()
+      const buckets = { readPayment: { nextMs: NOW_MS + aheadMs } }
+      await table.put({ ...keys.callBudget('stripe'), version: 1, buckets })
+      const { clock, read, calls } = open({ table })
+      await clock.run(read().catch(() => undefined))
+      expect(calls).toHaveLength(made)
+    }
+  })
+
   test('repeats a refused call twelve times, and not after its time', async () => {
     const { clock, read, calls } = open({
       untilMs: 600_000,

@@ -13,6 +13,12 @@ const renewedAt = (timesMs: readonly number[], cents = 99) =>
     { renewed: undefined },
   )
 
+test('a renewal whose charge is older than others comes before them, and counts as long as its own time does', () => {
+  const times = [START_MS + 3 * HOUR_MS, START_MS + HOUR_MS, START_MS + 2 * HOUR_MS]
+  const { renewed } = renewedAt(times)
+  expect(renewed?.recent?.map(({ atMs }) => atMs)).toEqual(times.toSorted((a, b) => a - b))
+})
+
 describe('the number of renewals', () => {
   test('in an hour and in a day is exact for up to 48 a day', () => {
     const gaps = fc.array(fc.integer({ min: 1, max: HOUR_MS }), { minLength: 1, maxLength: 48 })

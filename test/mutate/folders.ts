@@ -11,7 +11,7 @@ export const TESTS: Record<string, string[]> = {
     'test/machine/{leases,limits,lots,reservations}-random.test.ts',
   ],
   'core/purchases': [
-    'test/core/{catalogue,day-of-month,decide,invoices,outages,owed-units,purchase-copies,purchase-parts}.test.ts',
+    'test/core/{catalogue,compare-lists,day-of-month,decide,invoices,outages,owed-units,purchase-copies,purchase-parts}.test.ts',
     'test/core/{purchase-races,rate-limit,reactivate,renewal-changes,renewal-decision}.test.ts',
     'test/core/{rate-budget,renewal-limits,renewal-texts}.test.ts',
     'test/core/stored-by-{cards,flows,purchases}.test.ts',
