@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { numberTry } from '../../core/cards/shared-limits.ts'
+import { DomainError } from '../../core/errors.ts'
 import type { Payment, Payments, Ports } from '../../core/ports.ts'
 import { advancePurchase, settleAbandonedPurchase } from '../../core/purchases/advance.ts'
 import { checkQuotas } from '../../core/purchases/check-quotas.ts'
@@ -7,7 +8,10 @@ import { orderRefund } from '../../core/purchases/order-refund.ts'
 import { ownerOfPayment } from '../../core/purchases/payment-owner.ts'
 import { type Purchase, parsePurchase, readPurchase } from '../../core/purchases/purchase.ts'
 import { examinePayment } from '../../core/purchases/reconcile.ts'
+import { setRenewal } from '../../core/purchases/renewal-settings.ts'
 import { settlePurchase } from '../../core/purchases/settle.ts'
+import { settlePayments } from '../../core/purchases/settle-payments.ts'
+import { settleRefunds } from '../../core/purchases/settle-refunds.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import {
@@ -140,6 +144,36 @@ test('a refund that fails for a reason that nobody foresaw is no pending one', a
   const via = { ...torn, origin: { by: 'operator', name: 'bob' } } as Ports
   const refund = orderRefund(via, of, { what: 'all' }, { reason: 'a ticket', idempotencyKey: undefined })
   await expect(refund).rejects.toThrow('torn')
+})
+
+describe('a job whose run is out of time', () => {
+  test('leaves refunds and purchases as they are', async () => {
+    const world = await held()
+    const down = () => Promise.reject(new DomainError('temporarily_unavailable'))
+    await world.orderRefund(0, { what: 'all' }, paying(world, { createRefund: down }))
+    await world.buy(paying(world, { confirmPayment: down }))
+    world.advance(2 * MINUTE_MS)
+    const before = structuredClone(world.items())
+    const run = { untilMs: world.nowMs() + MINUTE_MS, width: 1, ready: async () => false }
+    expect(await settleRefunds(world.ports, run)).toEqual({ done: 0, failed: 0 })
+    expect(await settlePayments(world.ports, run)).toEqual({ credited: 0, ended: 0, waiting: 0, failed: 0 })
+    expect(world.items()).toEqual(before)
+    const whole = { untilMs: world.nowMs() + MINUTE_MS, width: 1 }
+    expect(await settleRefunds(world.ports, whole)).toEqual({ done: 1, failed: 0 })
+    expect(await settlePayments(world.ports, whole)).toEqual({ credited: 0, ended: 1, waiting: 0, failed: 0 })
+  })
+})
+
+describe('a threshold of renewals', () => {
+  test('that is more than half of a bundle is refused with the most that it may be', async () => {
+    const refused = async (world: PurchaseWorld, below: number, message: string) =>
+      expect(setRenewal(world.ports, await world.account(), { below })).rejects.toMatchObject({
+        code: 'invalid_request',
+        fields: [{ field: 'below', message }],
+      })
+    await refused(await openPurchaseWorld(), 500_001, 'must be at most 500000, half of the largest bundle')
+    await refused(await held(), 501, 'must be at most 500, half of the STARTER bundle that renewals buy')
+  })
 })
 
 describe('a renewal', () => {

@@ -278,6 +278,17 @@ const flows: Record<string, Record<string, Step>> = {
     },
     ...settled,
   },
+  'units that an operator takes while others are reserved': {
+    ...begun,
+    'takes a lease': (world, via) => world.lease(900, 'return', via),
+    'an operator takes more than is left': (world, via) => world.take(700, true, via),
+    'ends the lease': (world, via) => world.report(0, 100, 0, via),
+    'the lease is over, and the job takes the rest': async (world, via) => {
+      world.advance(HOUR_MS)
+      return world.job('expireReservations', via)
+    },
+    ...settled,
+  },
   'units and money that an operator gives and takes': {
     ...begun,
     'grants units': (world, via) => world.grant(50, via, 'key-1'),

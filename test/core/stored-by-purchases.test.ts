@@ -315,6 +315,63 @@ const flows: Record<string, Record<string, Step>> = {
     'an operator compares the account again': reconcile,
     'the job finds nothing more': (world, via) => world.job('compareReversals', via),
   },
+  'a refund that the job settles': {
+    ...begun,
+    'the answer is lost': whileDown(
+      'createRefund',
+      (world, via) => world.orderRefund(0, { what: 'all' }, via),
+      true,
+    ),
+    'two minutes pass': pass(2 * MINUTE_MS),
+    'the job finds it': (world, via) => world.job('settleRefunds', via),
+    'the job has nothing more to do': (world, via) => world.job('settleRefunds', via),
+    'the events arrive in the end': deliver,
+  },
+  'a plan whose units expire and come by month': {
+    ...begun,
+    'has such a plan': async (world) => {
+      const plan = {
+        version: 0,
+        units: 1000,
+        priceCents: 99,
+        currency: 'USD',
+        expiresAfterDays: 30,
+        lowPercent: 20,
+        renewalPercent: 5,
+        monthlyUnits: 70,
+      }
+      await world.ports.table.update(keys.profile(world.accountId), expr`SET #plan = ${plan}`)
+    },
+    buys: buy(),
+    'the events of the purchase arrive': deliver,
+    'is refunded': (world) => world.refund(-1, 50),
+    'the events of the refund arrive': deliver,
+    'runs low': runLow,
+    'the job renews': check,
+    'a month passes': pass(31 * DAY_MS),
+    'is refunded after the units have expired': (world) => world.refund(-1, 50),
+    'the events of that refund arrive': deliver,
+    'the jobs run': jobs,
+  },
+  'a payment that is edited while it is confirmed': {
+    ...begun,
+    'buys, and the amount is edited': async (world, via) => {
+      const payments = new Proxy(via.payments, {
+        get: (object, name, receiver) => {
+          const call = Reflect.get(object, name, receiver)
+          if (name !== 'confirmPayment') return call
+          return async (...request: unknown[]) => {
+            await edited('amount', 50)(world, via)
+            return (call as (...all: unknown[]) => Promise<unknown>)(...request)
+          }
+        },
+      })
+      return buy()(world, { ...via, payments })
+    },
+    'the events of the purchase arrive': deliver,
+    'ten minutes pass': pass(11 * MINUTE_MS),
+    'an operator compares': reconcileAll,
+  },
   'refunds that fail': {
     'signs up': signUp(REFUND_FAILS),
     'the events arrive': deliver,
@@ -373,7 +430,16 @@ const flows: Record<string, Record<string, Step>> = {
     'its link again': async (world, via) => world.allowByLink(world.nowMs() - 1000, via),
     'the job renews by the link': check,
     'a link that nobody has made': (world, via) => world.openLink('x'.repeat(54), via),
+    'a link to a hold that is over, while renewal is paused': async (world, via) => {
+      const key = keys.profile(world.accountId)
+      const paused = { state: 'paused', reason: 'declined', failures: 1 }
+      await world.ports.table.update(key, expr`SET #renewal = ${paused}`)
+      const answer = await world.allowByLink(5, via)
+      await world.ports.table.update(key, expr`REMOVE #renewal`)
+      return answer
+    },
     'stops by a link': (world, via) => world.stopByLink(via),
+    'a link to a hold, while renewals are off': (world, via) => world.allowByLink(5, via),
     'stops by it again': (world, via) => world.stopByLink(via),
     'a cap below the price': choose({ monthlyCapCents: 50 }),
     'switches renewals on': (world, via) => world.setRenewal(true, via),
