@@ -1,17 +1,22 @@
 import { describe, expect, test } from 'vitest'
+import { keyIdOf } from '../../core/keys/key-text.ts'
 import type { Ports } from '../../core/ports.ts'
 import { readBalance } from '../../core/quota/balance.ts'
 import { stageGroup } from '../../core/quota/batch-commit.ts'
 import { nextGroup } from '../../core/quota/batch-group.ts'
+import { consumeUnits } from '../../core/quota/consume.ts'
 import { cacheEntry } from '../../core/quota/container-cache.ts'
 import { parseCounter } from '../../core/quota/counter.ts'
+import { expireReservations } from '../../core/quota/expire-reservations.ts'
+import { consumeTogether } from '../../core/quota/group-commit.ts'
 import { freshKeyCaller } from '../../core/quota/key-caller.ts'
 import { agreedId, epochMsAt, idTimeAt, macOf, readEntry, requestIdOf } from '../../core/quota/request-id.ts'
 import { requireKey } from '../../core/quota/require-key.ts'
 import { newNonces, nonceIn, readOpenReservations, reservationIdOf } from '../../core/quota/reservation.ts'
 import { expr } from '../../core/table/expression.ts'
-import { type Key, keys, reservationKey } from '../../core/table/keys.ts'
+import { type Key, keys, reservationAlarmKey, reservationKey } from '../../core/table/keys.ts'
 import { DAY_MS, HOUR_MS } from '../../core/time.ts'
+import { WHOLE_RUN } from '../machine/faults.ts'
 import { openLotWorld } from '../machine/lot-world.ts'
 import { memoryTable } from '../machine/memory-table.ts'
 import { openQuotaWorld, START_MS } from '../machine/quota-world.ts'
@@ -307,4 +312,99 @@ describe('open reservations that have items of their own', () => {
         [at]?.subarray(0, 6)
     expect(nonces).toEqual([of(0), of(1), of(2)])
   })
+})
+
+describe('requests of a key that come together', () => {
+  test('are told where the key stands with its rate, and whose they are', async () => {
+    const limits = [{ rate: { unitsPerSecond: 10, burst: 100 } }]
+    const world = await openQuotaWorld({ left: 1000, limits })
+    const spend = (units: number) =>
+      consumeTogether(world.ports, world.keys[0] ?? '', { units, requestId: world.timed() })
+    const answers = await Promise.all([1, 2, 3, 4].map(spend))
+    expect(answers).toMatchObject(
+      answers.map(() => ({
+        account: world.accountId,
+        key: { id: 'default' },
+        rate: { left: expect.any(Number) },
+      })),
+    )
+    expect(answers.map(({ used }) => used).sort((a, b) => a - b)).toEqual([1, 3, 6, 10])
+    expect(Math.min(...answers.map(({ rate }) => rate?.left ?? 0))).toBe(90)
+  })
+
+  test('with and without an id are no part of one write', async () => {
+    const world = await openQuotaWorld({ left: 1000 })
+    const writes: boolean[] = []
+    const table = {
+      ...world.table,
+      update: (...request: Parameters<typeof world.table.update>) => {
+        writes.push(request[3]?.once === true)
+        return world.table.update(...request)
+      },
+    }
+    const through = { ...world.ports, table }
+    const spend = (requestId?: string) => world.spendTogether(1, requestId, { through })
+    const ids = [undefined, world.timed(), undefined, world.timed(), undefined, world.timed()]
+    expect(await Promise.all(ids.map(spend))).toEqual(ids.map(() => 200))
+    // What has no id must not be sent again after a lost reply.
+    expect(writes.toSorted()).toEqual([false, false, true, true])
+  })
+})
+
+describe('the job that ends units', () => {
+  test('first applies the ledger, and fails if the counter does not come to rest', async () => {
+    const world = await openLotWorld(openQuotaWorld, { left: 10 })
+    await world.sell(50, 2)
+    world.advance(3 * DAY_MS)
+    expect(await world.endLots()).toEqual({ done: 1, failed: 0 })
+    expect(await world.numbers()).toMatchObject({ left: 10, expired: 50, unbooked: 0 })
+    await world.checkBooks('ended', 10)
+    await world.credit(20, 1)
+    world.advance(2 * DAY_MS)
+    const counter = keys.quota(world.accountId)
+    const { table, lost } = losingRaces(world.table, (_, { sk }) => sk === counter.sk)
+    expect(await world.endLots({ ...world.ports, table })).toEqual({ done: 0, failed: 1 })
+    expect(lost()).toBe(20)
+    expect(await world.endLots()).toEqual({ done: 1, failed: 0 })
+  })
+})
+
+describe('the job that ends reservations', () => {
+  /** Units of an expired reservation return to an account that owes, of which `owing` are still owed then. */
+  async function ended(heldMore: number, stillOwes: boolean) {
+    const world = await openQuotaWorld({ left: 100 })
+    await world.reserve(20)
+    if (heldMore > 0) await world.reserve(heldMore, { ttlSeconds: 3600 })
+    const alarm = reservationAlarmKey(world.accountId)
+    await world.table.update(alarm, expr`SET #owes = ${true}`)
+    world.advance(HOUR_MS / 2)
+    const asked: string[] = []
+    const worked = await expireReservations(world.ports, WHOLE_RUN, async (accountId) => {
+      asked.push(accountId)
+      return stillOwes
+    })
+    return { worked, asked: asked.length, alarm: (await world.table.get(alarm)) !== undefined }
+  }
+
+  test('collects what is owed, and looks again only while units are held that are owed', async () => {
+    expect(await ended(0, true)).toMatchObject({ worked: { done: 1 }, asked: 1, alarm: false })
+    expect(await ended(0, false)).toMatchObject({ worked: { done: 1 }, asked: 1, alarm: false })
+    expect(await ended(5, true)).toMatchObject({ asked: 1, alarm: true })
+  })
+})
+
+test('a key that expires is refused from that moment on, by what a container remembers as well', async () => {
+  const world = await openQuotaWorld({ keyCount: 2 })
+  const id = keyIdOf(world.accountId, 1)
+  const key = keys.key(world.accountId, id)
+  const item = (await world.table.get(key)) ?? {}
+  const expiresAtMs = world.nowMs() + HOUR_MS
+  await world.table.put({ ...item, settings: { expiresAtMs, metadata: JSON.stringify({ team: 'a' }) } })
+  const spend = () => consumeUnits(world.ports, world.keys[1] ?? '', { units: 1 })
+  expect((await spend()).key).toEqual({ id, name: 'key 1', scopes: [], metadata: { team: 'a' } })
+  expect(await freshKeyCaller(world.ports, { text: world.keys[1] ?? '' })).toMatchObject({ expiresAtMs })
+  world.advance(HOUR_MS - 1)
+  expect((await spend()).used).toBe(2)
+  world.advance(1)
+  await expect(spend()).rejects.toMatchObject({ code: 'key_expired' })
 })
