@@ -21,10 +21,7 @@ export const createApp = (
   caller: SessionCaller,
   { name, corsUrl = '' }: AppFields,
   idempotencyKey: string | undefined,
-): Promise<ShownKey> => {
-  const metadata = withCorsUrl({}, corsUrl)
-  return createKey(deps, caller, { name, ...(metadata !== undefined && { metadata }) }, idempotencyKey)
-}
+): Promise<ShownKey> => createKey(deps, caller, { name, metadata: withCorsUrl({}, corsUrl) }, idempotencyKey)
 
 /**
  * Changes the name or the domain of a key, and keeps what else its metadata has.

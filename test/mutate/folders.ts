@@ -28,8 +28,9 @@ export const TESTS: Record<string, string[]> = {
     'test/conformance/card-limits.deep.test.ts',
   ],
   'core/keys': [
-    'test/core/{credential-cache,key-limits,key-settings,key-text,keys,limit-change}.test.ts',
-    'test/v1/{activate,change-key,create-key,delete-key,key-login,list-keys,rotate-key}.test.ts',
+    'test/core/{application-keys,credential-cache,holder,key-limits,key-settings,key-text,keys,limit-change}.test.ts',
+    'test/jobs/reseal.test.ts',
+    'test/v1/{activate,change-key,change-password,create-key,delete-key,key-login,list-keys,rotate-key}.test.ts',
     'test/rest/{create,delete,get,update}-app.test.ts',
     'test/conformance/keys.test.ts',
     'test/ops/{add-service,list-services,revoke-service}.test.ts',
