@@ -50,7 +50,7 @@ const packed = (key: string): string => Buffer.from(key.replaceAll('-', ''), 'he
 const unpacked = (text: string): string =>
   (bytesOfBase64url(text) ?? Buffer.alloc(0))
     .toString('hex')
-    .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+    .replace(/(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
 
 /** The assignments with which a new default key takes the place of the one before. */
 export const defaultKeySet = ({ parts }: NewDefaultKey, nowMs: number): Expression =>

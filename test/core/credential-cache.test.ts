@@ -78,6 +78,20 @@ test('a failure is not remembered', async () => {
   expect(table.reads).toBe(2)
 })
 
+test('a failure that comes late forgets no later read', async () => {
+  const { table, find, advance } = open()
+  let fail = (_: Error) => {}
+  table.answer = () => new Promise((_, reject) => (fail = reject))
+  const first = find()
+  advance(REMEMBERED_MS)
+  table.answer = async () => OWNER
+  expect(await find()).toEqual(OWNER)
+  fail(new Error('an outage'))
+  await expect(first).rejects.toThrow('an outage')
+  expect(await find()).toEqual(OWNER)
+  expect(table.reads).toBe(2)
+})
+
 test('another connection to the table reads for itself', async () => {
   const { table, ports, find } = open()
   await find()

@@ -30,6 +30,10 @@ test('a new key can be read back, for any account and slot', () => {
   )
 })
 
+test('no key is made for a slot that its text has no room for', () => {
+  expect(() => newKeyText(deps, ACCOUNT, 1_000_000)).toThrow('no room for the slot 1000000')
+})
+
 describe('a text that is not one of our keys is refused without a call', () => {
   const key = newKeyText(deps, ACCOUNT, 3)
 

@@ -28,7 +28,8 @@ export const TESTS: Record<string, string[]> = {
     'test/conformance/card-limits.deep.test.ts',
   ],
   'core/keys': [
-    'test/core/{application-keys,credential-cache,holder,key-limits,key-settings,key-text,keys,limit-change}.test.ts',
+    'test/core/{application-keys,credential-cache,holder,key-limits,key-settings,key-text,services}.test.ts',
+    'test/core/limit-change.test.ts',
     'test/jobs/reseal.test.ts',
     'test/v1/{activate,change-key,change-password,create-key,delete-key,key-login,list-keys,rotate-key}.test.ts',
     'test/rest/{create,delete,get,update}-app.test.ts',
