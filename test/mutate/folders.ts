@@ -51,8 +51,9 @@ export const TESTS: Record<string, string[]> = {
   ],
   'functions/http': [
     'test/http/*.test.ts',
-    'test/conformance/{amounts,behind-cloudfront,empty-fields,openapi,session-cookies}.test.ts',
-    'test/conformance/{parsing,source-address,source-name,validate}.test.ts',
+    'test/conformance/{amounts,behind-cloudfront,empty-fields,endpoint,job-runs,openapi,parsing}.test.ts',
+    'test/conformance/{request-callers,session-cookies,shapes,source-address,source-name,validate}.test.ts',
+    'test/infra/{live,log-lines}.test.ts',
     'test/v1/{consume,get-config,get-user,list-ledger,login,refresh,change-password}.test.ts',
     'test/ops/{add-operator,whoami}.test.ts',
     'test/jobs/{renew,sweep}.test.ts',
