@@ -5,7 +5,8 @@ import { defaultKeyLookup } from '../../core/keys/default-key.ts'
 import { changedSettings, type KeySettings, requireAllowed } from '../../core/keys/settings.ts'
 import { keyIdsBySlot, keyNames } from '../../core/keys/stored-keys.ts'
 import { keys } from '../../core/table/keys.ts'
-import { codeOf, openKeyWorld } from '../machine/key-world.ts'
+import { codeOf } from '../machine/account-world.ts'
+import { openKeyWorld } from '../machine/key-world.ts'
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
@@ -174,7 +175,7 @@ describe('a new key', () => {
     const { announced, create, list } = await openKeyWorld()
     const told = await announced(() => create('mine'))
     const [, { id } = { id: '' }] = await list()
-    expect(told).toEqual({ events: [['key.created', { keyId: id }]], notices: ['key-created'] })
+    expect(told).toMatchObject({ events: [['key.created', { keyId: id }]], notices: ['key-created'] })
   })
 
   test('that is one too many, or too late, writes nothing', async () => {
@@ -229,6 +230,7 @@ describe.each(['default', 'further'])('a rotation of a %s key', (kind) => {
     expect(await announced(() => rotate(keyId, { graceSeconds: 60 }))).toEqual({
       events: [['key.rotated', { keyId, graceUntilMs }]],
       notices: ['key-created'],
+      audit: ['account.key-created'],
     })
     advance(1000)
     expect((await announced(() => rotate(keyId))).events).toEqual([['key.rotated', { keyId }]])
@@ -321,14 +323,14 @@ describe('a change of settings', () => {
       const { create, change, announced } = await openKeyWorld()
       const keyId = kind === 'default' ? kind : (await create('mine')).id
       const told = (settings: Parameters<typeof change>[1]) => announced(() => change(keyId, settings))
-      const silent = { events: [['key.changed', { keyId }]], notices: [] }
+      const silent = { events: [['key.changed', { keyId }]], notices: [], audit: [] }
       expect(await told({ name: 'renamed' })).toEqual(silent)
       expect(await told({ metadata: '{"a":1}' })).toEqual(silent)
-      const loud = { ...silent, notices: ['key-changed'] }
+      const loud = { ...silent, notices: ['key-changed'], audit: ['account.key-changed'] }
       expect(await told({ scopes: ['a'] })).toEqual(loud)
       expect(await told({ metadata: '{"a":2}', ip: ['192.0.2.1'] })).toEqual(loud)
       expect(await told({ name: 'again', scopes: undefined })).toEqual(loud)
-      const off = { events: [['key.changed', { keyId, disabled: true }]], notices: ['key-changed'] }
+      const off = { ...loud, events: [['key.changed', { keyId, disabled: true }]] }
       expect(await told({ enabled: false })).toEqual(off)
       expect(await told({ enabled: true })).toEqual(loud)
     },
@@ -499,12 +501,13 @@ describe('a deletion', () => {
     expect(await announced(() => remove(gone.id))).toEqual({
       events: [['key.revoked', { keyId: gone.id }]],
       notices: [],
+      audit: ['account.key-revoked'],
     })
     expect([attributesOf(await counter(), 1), attributesOf(await counter(), 2)]).toEqual([[], ['h2']])
     expect([await told(gone.key), await told(kept.key)]).toEqual(['unauthorized', 'works'])
     expect(await items('REVOKED#')).toMatchObject([{ ttl: (nowMs() + 2 * DAY_MS) / 1000 }])
     advance(1000)
-    expect(await announced(() => remove(gone.id))).toEqual({ events: [], notices: [] })
+    expect(await announced(() => remove(gone.id))).toEqual({ events: [], notices: [], audit: [] })
     expect(await codeOf(remove('0'.repeat(24)))).toBe('not_found')
     expect(await codeOf(remove('default'))).toBe('default_key_required')
     expect((await items('AUDIT#')).map(({ action, before }) => [action, before])).toContainEqual([
