@@ -1,8 +1,9 @@
 import { describe, expect, test, vi } from 'vitest'
+import { rateLimited } from '../../core/errors.ts'
 import { addService } from '../../core/keys/services.ts'
 import { addAdminKey } from '../../core/operators/admin-keys.ts'
+import type { Ports } from '../../core/ports.ts'
 import { admin } from '../../functions/admin/routes.ts'
-import { api } from '../../functions/api/routes.ts'
 import { adminKeyCaller } from '../../functions/http/admin-key-caller.ts'
 import { requirePerson } from '../../functions/http/challenge.ts'
 import { batchRequests } from '../../functions/http/customers.ts'
@@ -12,6 +13,7 @@ import { operatorCaller } from '../../functions/http/operator-caller.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import { takeTurns } from '../../functions/http/vault-turn.ts'
 import { ops } from '../../functions/ops/routes.ts'
+import { rest } from '../../functions/rest/routes.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { openKeyWorld } from '../machine/key-world.ts'
 import { recordingLog } from '../support/log.ts'
@@ -289,14 +291,34 @@ describe('a person', () => {
 })
 
 describe('a turn at the vault', () => {
-  test('is given to rows that call it, and nothing else changes', () => {
-    const identity = { signIn: async () => 'in' }
-    const clock = { nowMs: () => 0 }
-    const ports = { identity, clock, other: 1 } as never
-    const turned = takeTurns(api.retrieve, ports) as { identity: object; other: number }
-    expect(turned.identity).not.toBe(identity)
+  const busy = rateLimited({ scope: 'all', retryAfterSeconds: undefined }, new Error('busy'))
+
+  /** How often a row calls a vault that is busy twice. */
+  async function callsOf(row: Placed): Promise<number> {
+    let calls = 0
+    const identity = {
+      async signIn() {
+        calls += 1
+        if (calls < 3) throw busy
+      },
+    } as unknown as Ports['identity']
+    const clock = { nowMs: () => 0, wait: async () => {} }
+    const turned = takeTurns(row, { identity, clock, other: 1 } as never) as unknown as Ports & { other: 1 }
     expect(turned.other).toBe(1)
-    const without = { clock } as never
-    expect(takeTurns(v1.login, without)).toBe(without)
+    await turned.identity.signIn('a1', 'x').catch(() => undefined)
+    return calls
+  }
+
+  test('is not repeated for strangers who sign in or register, and is for everybody else', async () => {
+    expect(await callsOf(v1.login)).toBe(1)
+    expect(await callsOf(rest.createUser)).toBe(1)
+    expect(await callsOf(v1.resetPassword)).toBe(3)
+    expect(await callsOf(v1.refresh)).toBe(3)
+    expect(await callsOf(v1.changePassword)).toBe(3)
+  })
+
+  test('needs a vault and a clock', () => {
+    for (const ports of [{ clock: {} }, { identity: {} }] as never[])
+      expect(takeTurns(v1.login, ports)).toBe(ports)
   })
 })
