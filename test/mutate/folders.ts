@@ -38,7 +38,8 @@ export const TESTS: Record<string, string[]> = {
     'test/ops/{add-admin-key,list-admin-keys,revoke-admin-key}.deep.test.ts',
   ],
   'core/credentials': [
-    'test/core/{holder,mail-flood,password-hash,password-tries,stranger-tries,typed-codes}.test.ts',
+    'test/core/{asked-mails,holder,mail-flood,mailed-codes,passkeys,password-hash,password-tries}.test.ts',
+    'test/core/{recovery,session-list,stranger-tries,two-factor,typed-codes}.test.ts',
     'test/v1/{activate,change-password,confirm-session,login,logout,refresh,register,resend}.test.ts',
     'test/v1/{enrol,verify,remove}-two-factor.test.ts',
     'test/v1/{request-password-reset,reset-password,end-session,list-sessions,key-login}.test.ts',
