@@ -52,8 +52,8 @@ export const TESTS: Record<string, string[]> = {
   ],
   'functions/http': [
     'test/http/*.test.ts',
-    'test/conformance/{access-token,amounts,behind-cloudfront,empty-fields,endpoint,job-runs}.test.ts',
-    'test/conformance/{openapi,parsing}.test.ts',
+    'test/conformance/{access-token,amounts,behind-cloudfront,empty-fields,endpoint,guards}.test.ts',
+    'test/conformance/{job-runs,openapi,parsing}.test.ts',
     'test/conformance/{request-callers,session-cookies,shapes,source-address,source-name,validate}.test.ts',
     'test/infra/{live,log-lines}.test.ts',
     'test/v1/{consume,get-config,get-user,list-ledger,login,refresh,change-password}.test.ts',
