@@ -193,12 +193,6 @@ describe('a new key', () => {
     const last = await openKeyWorld({ nextKeySlot: 999_999 })
     expect(await codeOf(last.create('last'))).toBe('done')
   })
-
-  test('is refused before the address is confirmed, as is a rotation', async () => {
-    const { create, rotate } = await openKeyWorld({ emailVerified: false })
-    expect(await codeOf(create('mine'))).toBe('email_unconfirmed')
-    expect(await codeOf(rotate('default'))).toBe('email_unconfirmed')
-  })
 })
 
 describe.each(['default', 'further'])('a rotation of a %s key', (kind) => {
