@@ -98,6 +98,23 @@ const caller = () => ({
   },
 })
 
+const tableConfig = () => ({
+  tableName: setting('TABLE_NAME'),
+  endpoint: env.AWS_ENDPOINT_URL_DYNAMODB,
+  ...caller(),
+})
+
+const vaultConfig = () => ({
+  userPoolId: setting('USER_POOL_ID'),
+  clientId: setting('USER_POOL_CLIENT_ID'),
+  clientSecret: setting('USER_POOL_CLIENT_SECRET'),
+})
+
+const stripeConfig = () => ({
+  secretKey: stripeSetting('STRIPE_SECRET_KEY', setting('STAGE')),
+  ...(env.STRIPE_API_BASE !== undefined && { apiBase: env.STRIPE_API_BASE }),
+})
+
 type Adapters = { [N in Need]: () => Promise<Ports[N]> } & {
   tableInJobs: () => Promise<Ports['table']>
   identityInProofs: () => Promise<Ports['identity']>
@@ -112,34 +129,13 @@ type Adapters = { [N in Need]: () => Promise<Ports[N]> } & {
 const adapters: Adapters = {
   tableInJobs: async () =>
     import('../../core/table/dynamodb.ts').then(({ openTable }) => openTable(setting('TABLE_NAME'))),
-  table: async () =>
-    (await import('../../core/table/wire.ts')).openWireTable({
-      tableName: setting('TABLE_NAME'),
-      endpoint: env.AWS_ENDPOINT_URL_DYNAMODB,
-      ...caller(),
-    }),
-  listing: async () =>
-    (await import('../../core/table/wire.ts')).openWireTable({
-      tableName: setting('TABLE_NAME'),
-      endpoint: env.AWS_ENDPOINT_URL_DYNAMODB,
-      ...caller(),
-    }),
-  identity: async () =>
-    (await import('../../core/adapters/cognito.ts')).cognitoIdentity({
-      userPoolId: setting('USER_POOL_ID'),
-      clientId: setting('USER_POOL_CLIENT_ID'),
-      clientSecret: setting('USER_POOL_CLIENT_SECRET'),
-    }),
+  table: async () => (await import('../../core/table/wire.ts')).openWireTable(tableConfig()),
+  listing: async () => (await import('../../core/table/wire.ts')).openWireTable(tableConfig()),
+  identity: async () => (await import('../../core/adapters/cognito.ts')).cognitoIdentity(vaultConfig()),
   // Only requests that bring a proof call the vault.
   identityInProofs: async () =>
-    lazily(
-      {
-        userPoolId: setting('USER_POOL_ID'),
-        clientId: setting('USER_POOL_CLIENT_ID'),
-        clientSecret: setting('USER_POOL_CLIENT_SECRET'),
-      },
-      (config) =>
-        import('../../core/adapters/cognito.ts').then(({ cognitoIdentity }) => cognitoIdentity(config)),
+    lazily(vaultConfig(), (config) =>
+      import('../../core/adapters/cognito.ts').then(({ cognitoIdentity }) => cognitoIdentity(config)),
     ),
   // Mail is the last step of a request, and its client is large.
   mail: async () =>
@@ -181,25 +177,15 @@ const adapters: Adapters = {
   totp: async () => (await import('../../core/adapters/totp.ts')).otpauthTotp(setting('APP_NAME')),
   // Most requests that may need Stripe are refused or answered before they call it.
   payments: async () =>
-    lazily(
-      {
-        secretKey: stripeSetting('STRIPE_SECRET_KEY', setting('STAGE')),
-        ...(env.STRIPE_API_BASE !== undefined && { apiBase: env.STRIPE_API_BASE }),
-      },
-      (config) =>
-        import('../../core/adapters/stripe.ts').then(({ stripePayments }) =>
-          patientPayments(stripePayments(config), systemClock),
-        ),
+    lazily(stripeConfig(), (config) =>
+      import('../../core/adapters/stripe.ts').then(({ stripePayments }) =>
+        patientPayments(stripePayments(config), systemClock),
+      ),
     ),
   // Jobs do not wait a moment for a busy Stripe: they slow down together.
   paymentsInJobs: async () =>
-    lazily(
-      {
-        secretKey: stripeSetting('STRIPE_SECRET_KEY', setting('STAGE')),
-        ...(env.STRIPE_API_BASE !== undefined && { apiBase: env.STRIPE_API_BASE }),
-      },
-      (config) =>
-        import('../../core/adapters/stripe.ts').then(({ stripePayments }) => stripePayments(config)),
+    lazily(stripeConfig(), (config) =>
+      import('../../core/adapters/stripe.ts').then(({ stripePayments }) => stripePayments(config)),
     ),
   // A key of another mode than the stage's does not start: `stripeSetting`.
   paymentScope: async () => ({ livemode: modeOf(setting('STAGE')) === 'live', stage: setting('STAGE') }),

@@ -4,6 +4,7 @@ import { PURPOSES } from '../../core/purposes.ts'
 import { keysTextOf } from '../../functions/deploy/root-secret.ts'
 import { needs } from '../../functions/http/needs.ts'
 import type { Need } from '../../functions/http/route.ts'
+import { listen } from '../local/http.ts'
 
 afterEach(() => vi.unstubAllEnvs())
 
@@ -203,6 +204,22 @@ describe('a port', () => {
     const domains = ['mailinator.com', 'example.com']
     expect(await Promise.all(domains.map((each) => mailDomains.isDisposable(each)))).toEqual([true, false])
   })
+
+  test.each(['', 'InJobs'] as const)(
+    'calls Stripe where the local stack says: payments%s',
+    async (suffix) => {
+      const asked: string[] = []
+      const { url, close } = await listen((request, response) => {
+        asked.push(`${request.method} ${request.url}`)
+        response.writeHead(404).end('{"error":{"type":"invalid_request_error","code":"resource_missing"}}')
+      })
+      const live = await liveWith({ ...WHOLE, STRIPE_API_BASE: url })
+      const { payments } = await live(['payments'], suffix)
+      await payments.readCustomer('cus_1').catch(() => undefined)
+      await close()
+      expect(asked[0]).toContain('GET /v1/customers/cus_1')
+    },
+  )
 
   test('is another one for jobs, and for proofs, where that has a client of its own', async () => {
     const live = await liveWith(WHOLE)
