@@ -20,11 +20,7 @@ const DONE: Readonly<Record<number, string>> = {
 function successes(row: Placed, shapes: Shapes, answers: Example['answers'] = {}) {
   const headers = headersOf(successHeaders(row))
   return Object.entries(row.responses).map(([status, schema]) => {
-    const example = answers[status]
-    const media = schema && {
-      schema: shapes.answered(schema),
-      ...(example !== undefined && { example }),
-    }
+    const media = schema && { schema: shapes.answered(schema), example: answers[status] }
     const description = DONE[Number(status)] ?? 'Done'
     return [
       status,
@@ -109,7 +105,7 @@ function requestBody(row: Placed, shapes: Shapes, example: Example) {
   const types = ['application/json', ...(row.form ? ['application/x-www-form-urlencoded'] : [])]
   const media = {
     schema: row.body ? shapes.sent(row.body) : RAW,
-    ...(example.body !== undefined && { example: example.body }),
+    example: example.body,
   }
   return {
     required: row.body?._zod.optin !== 'optional',
@@ -147,12 +143,11 @@ function describe(row: Placed, key: RouteKey): string | undefined {
 export function operation(row: Placed, key: RouteKey, shapes: Shapes, example: Example = {}) {
   const isAlias = key !== mainRoute(row)
   const suffix = isAlias ? `.${key.split(' ')[0]?.toLowerCase()}${row.routes.indexOf(key)}` : ''
-  const description = describe(row, key)
   const body = isSendable(row, key) ? requestBody(row, shapes, example) : undefined
   return {
     operationId: `${row.dialect}.${row.name}${suffix}`,
     summary: row.summary,
-    ...(description !== undefined && { description }),
+    description: describe(row, key),
     tags: [tagOf(key)],
     ...(isAlias && { deprecated: true }),
     security: row.token === 'optional' ? [...security.account, {}] : security[row.auth],

@@ -15,21 +15,19 @@ const MOST = 10_000
 
 /**
  * A parameter whose text has to be a whole number, as a number with the least and the most that is taken: found by trying,
- * because a URL has only text. Undefined for any other.
+ * because a URL has only text.
  */
-function wholeNumber(kind: Kind, name: string): JsonSchema | undefined {
+function wholeNumber(kind: Kind, name: string): JsonSchema {
   const takes = (text: string) => {
     const { error } = safeParse(kind, { [name]: text })
     return !error?.issues.some(({ path, code }) => path[0] === name && code !== 'custom')
   }
-  if (takes('x') || takes('1.5') || takes('01') || takes('-1')) return undefined
   const taken = Array.from({ length: MOST }, (_, at) => at).filter((at) => takes(String(at)))
-  const [minimum, maximum] = [taken[0], taken.at(-1)]
-  return minimum === undefined ? undefined : { type: 'integer', minimum, maximum }
+  return { type: 'integer', minimum: taken[0], maximum: taken.at(-1) }
 }
 
-/** Names of parameters that are whole numbers in every query. */
-const NUMBERS = ['limit', 'page']
+/** Names of parameters that are whole numbers in every query: a test looks that nothing else is taken. */
+export const NUMBERS = ['limit', 'page']
 
 function declared(
   shapes: Shapes,
@@ -49,9 +47,9 @@ function declared(
       name,
       in: place,
       required: place === 'path' || required.includes(name),
-      ...(description !== undefined && { description }),
+      description,
       schema: number ?? schema,
-      ...(sample !== undefined && { example: number ? Number(sample) : sample }),
+      example: number && sample !== undefined ? Number(sample) : sample,
     }
   })
 }

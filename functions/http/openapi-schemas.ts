@@ -20,8 +20,7 @@ export const refTo = (name: string): JsonSchema => ({ $ref: REF + name })
 function ruleOf({ _zod: { def } }: $ZodType): string | undefined {
   const rules = (def.checks ?? []).flatMap(({ _zod: { def } }) => {
     const rule = typeof def.error === 'function' ? def.error({ code: 'custom' } as never) : undefined
-    const text = typeof rule === 'string' ? rule : rule?.message
-    return text?.startsWith('must ') ? [text] : []
+    return typeof rule === 'string' && rule.startsWith('must ') ? [rule] : []
   })
   return rules.length > 0 ? `M${[...new Set(rules)].join('; ').slice(1)}.` : undefined
 }
@@ -65,6 +64,7 @@ const INLINE = '~'
 interface Written {
   /** A reference for a schema with a name, and the schema itself for any other. */
   of(schema: $ZodType): JsonSchema
+  /** Also those without a name, to which nothing refers. */
   components: Record<string, JsonSchema>
   /** The names of the components that these schemas need. */
   refs(schemas: readonly $ZodType[]): string[]
@@ -87,13 +87,12 @@ export function writeSchemas(
     override: ({ zodSchema, jsonSchema }: { zodSchema: $ZodType; jsonSchema: JsonSchema }) =>
       polish(zodSchema, jsonSchema, way),
   }) as unknown as { schemas: Record<string, JsonSchema> }
-  const byId = Object.fromEntries(
+  const components = Object.fromEntries(
     Object.entries(written.schemas).map(([id, { $schema: _, $id: __, ...schema }]) => [id, schema]),
   )
-  const components = Object.fromEntries(Object.entries(byId).filter(([id]) => !id.startsWith(INLINE)))
   const of = (schema: $ZodType): JsonSchema => {
     const id = ids.get(schema) ?? INLINE
-    return id.startsWith(INLINE) ? (byId[id] ?? {}) : refTo(id)
+    return id.startsWith(INLINE) ? (components[id] ?? {}) : refTo(id)
   }
   return {
     of,

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import * as z from 'zod/mini'
 import { safeParse } from 'zod/v4/core'
 import type { ErrorCode } from '../../core/errors.ts'
 import { descriptions as apiDescriptions } from '../../functions/api/descriptions.ts'
@@ -8,6 +9,7 @@ import { api } from '../../functions/api/routes.ts'
 import { openapi, operatorsOpenapi } from '../../functions/http/openapi.ts'
 import { exampleKey, fits, hasExample, readExamples } from '../../functions/http/openapi-examples.ts'
 import { gatewayAnswers } from '../../functions/http/openapi-operation.ts'
+import { NUMBERS } from '../../functions/http/openapi-parameters.ts'
 import { schemaOfCode } from '../../functions/http/openapi-problems.ts'
 import { problems } from '../../functions/http/problems.ts'
 import type { Placed } from '../../functions/http/route.ts'
@@ -390,4 +392,55 @@ test.each([
   for (const { name, description } of Object.values<Placed>(table)) {
     expect([name, description]).toEqual([name, (descriptions as Record<string, string>)[name]])
   }
+})
+
+test('the limit and the page of every query are whole numbers, and nothing else is taken', () => {
+  for (const { query } of allRows) {
+    if (!query) continue
+    for (const name of NUMBERS.filter((each) => each in ((query as { shape?: object }).shape ?? {}))) {
+      const takes = (text: string) =>
+        !safeParse(query, { [name]: text }).error?.issues.some(({ path }) => path[0] === name)
+      expect(['1', '25', 'x', '1.5', '01', '-1', '1e1', ' 1'].filter(takes)).toEqual(['1', '25'])
+    }
+  }
+})
+
+describe('an example', () => {
+  const row = {
+    path: z.object({ id: z.string() }),
+    query: z.object({ page: z.optional(z.string()) }),
+    body: z.object({ name: z.string() }),
+    responses: { 200: z.object({ told: z.string() }) },
+  } as unknown as Placed
+  const right = {
+    path: { id: 'x' },
+    query: { page: '1' },
+    body: { name: 'a' },
+    answers: { 200: { told: 'b' } },
+  }
+
+  test('fits if the row takes its request and gives its answers', () => {
+    expect(fits(row, right)).toBe(true)
+    for (const wrong of [
+      undefined,
+      { ...right, path: {} },
+      { ...right, path: undefined },
+      { ...right, query: { page: 1 } },
+      { ...right, body: {} },
+      { ...right, answers: {} },
+      { ...right, answers: undefined },
+      { ...right, answers: { 200: {} } },
+      { ...right, answers: { 201: { told: 'b' } } },
+      { ...right, answers: { 200: { told: 'b' }, 204: {} } },
+    ])
+      expect(fits(row, wrong as never)).toBe(false)
+  })
+
+  test('may have no answer where the row may have none', () => {
+    const bare = { ...row, responses: { 204: null } }
+    const { answers: _, ...request } = right
+    expect([fits(bare, request), fits(bare, right)]).toEqual([true, false])
+    const plain = { ...bare, path: undefined, query: undefined, body: undefined } as unknown as Placed
+    expect(fits(plain, {})).toBe(true)
+  })
 })

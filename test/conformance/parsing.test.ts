@@ -5,6 +5,7 @@ import { parseForm } from '../../functions/http/form.ts'
 import { nextPage, numberedPage, pageLimit, pageQuery } from '../../functions/http/page-query.ts'
 import { limitHeaders, rateHeaders } from '../../functions/http/rate-headers.ts'
 import { calendarDay, time } from '../../functions/http/time-schema.ts'
+import { v1 } from '../../functions/v1/routes.ts'
 
 /** The code that a call throws; undefined if it throws none. */
 function codeOf(call: () => unknown): string | undefined {
@@ -142,6 +143,23 @@ describe('a form', () => {
     expect(codeOf(() => parseForm('a=%ff'))).toBe('malformed_body')
     expect(codeOf(() => parseForm('a=%'))).toBe('malformed_body')
   })
+
+  test('or any other body that is refused is told why', () => {
+    const bytes = { body: '/w==', isBase64Encoded: true, headers: { 'content-type': json } }
+    for (const [call, detail] of [
+      [() => parseForm('a=1&a=1'), 'The form has a field twice.'],
+      [() => parseForm('a=%ff'), 'The form is not valid percent-encoded UTF-8.'],
+      [
+        () => rawBody({ body: 'x'.repeat(65_537), isBase64Encoded: false }, 65_536),
+        'The body is larger than 64 KiB.',
+      ],
+      [() => parseBody(bytes, false), 'The body is not valid UTF-8.'],
+      [() => parseJson('{'), 'The body is not valid JSON.'],
+      [() => parseJson(nested(33)), 'The body is nested too deeply.'],
+      [() => parseJson('{"a":1,"a":1}'), 'The body has a key twice in one object.'],
+    ] as const)
+      expect(call).toThrow(expect.objectContaining({ code: expect.any(String), detail }))
+  })
 })
 
 describe('the query of a page', () => {
@@ -198,6 +216,21 @@ describe('headers of limits', () => {
     })
     expect(limitHeaders([])).toEqual({})
   })
+})
+
+test('the metadata of a key has at most 1,024 bytes as JSON, and a change of a key changes something', () => {
+  const takes = (body: object) => v1.changeKey.body.safeParse(body).success
+  const of = (bytes: number) => ({ metadata: { a: 'x'.repeat(bytes - 8) } })
+  expect([takes(of(1024)), takes(of(1025))]).toEqual([true, false])
+  expect(takes({ metadata: { a: 'é'.repeat(508) } })).toBe(true)
+  expect(takes({ metadata: { a: `${'é'.repeat(508)}x` } })).toBe(false)
+  expect([takes({}), takes({ name: undefined }), takes({ name: 'x' }), takes({ ip: null })]).toEqual([
+    ...[false, false, true, true],
+  ])
+  const networks = ['192.0.2.1', '192.0.2.0/24', '0.0.0.0/0', '192.0.2.1/32', '2001:db8::/128', '::/0']
+  for (const ip of networks) expect([ip, takes({ ip: [ip] })]).toEqual([ip, true])
+  for (const ip of ['192.0.2.0/33', '::/129', '192.0.2', '192.0.2.1/', '/8', 'x192.0.2.1', '192.0.2.1x', ''])
+    expect([ip, takes({ ip: [ip] })]).toEqual([ip, false])
 })
 
 test('text that is longer than any that means something is cut, not refused', () => {

@@ -94,6 +94,17 @@ describe('the refresh token is in a cookie that no script and no other site can 
   })
 })
 
+test('a cookie that no browser keeps has no token, and one among others has its own', () => {
+  const tokenOf = (...cookies: string[]) =>
+    cookieSession(v1.refresh, { headers: {}, cookies }, IN_COOKIE)?.refreshToken
+  expect(tokenOf('other=1', `${NAME}=token`, `${NAME}=second`)).toBe('token')
+  const most = 'x'.repeat(4096)
+  expect(tokenOf(`${NAME}=${most}`)).toBe(most)
+  for (const cookie of [`${NAME}=${most}x`, `${NAME}=`, `${NAME}x=token`, `x${NAME}=token`])
+    expect(tokenOf(cookie)).toBeUndefined()
+  expect(tokenOf()).toBeUndefined()
+})
+
 describe('refreshing by cookie', () => {
   test('200: the answer has an access token of the same session; a cookie that stays the same is not set again', async () => {
     const { cookie } = await signIn()

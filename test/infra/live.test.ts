@@ -142,6 +142,12 @@ describe('a deployed function', () => {
   })
 })
 
+test('a distribution in front is believed by the secret that it adds, and without one nobody is', async () => {
+  expect((await start({ EDGE_SECRET: 'secret' })).edgeSecret()).toBe('secret')
+  vi.stubEnv('EDGE_SECRET', undefined)
+  expect((await start()).edgeSecret()).toBeUndefined()
+})
+
 describe('sessions of before a restore', () => {
   test.each([
     ['', undefined],
