@@ -15,7 +15,7 @@ import {
 import { DomainError } from '../../core/errors.ts'
 import { readDefaultKey } from '../../core/keys/default-key.ts'
 import type { Identity, Ports } from '../../core/ports.ts'
-import { keys, outEventKey } from '../../core/table/keys.ts'
+import { keys, OUT_EVENT_PREFIX } from '../../core/table/keys.ts'
 import type { Item } from '../../core/table/table.ts'
 import { codeOf, EMAIL, openAccountWorld, PASSWORD, SESSION } from '../machine/account-world.ts'
 import { interleaved } from '../machine/quota-world.ts'
@@ -566,12 +566,12 @@ describe('a change of the password', () => {
   })
 
   test('that the vault refuses is no change: sign-ins may finish, and nobody is told', async () => {
-    const { change, works, with: through, profile, items, id } = await changing()
+    const { change, works, with: through, profile, items } = await changing()
     const refusing = through({ setPassword: () => Promise.reject(new DomainError('password_refused')) })
     expect(await codeOf(change({}, refusing))).toBe('password_refused')
     expect(await profile()).not.toHaveProperty('changingUntilMs')
     expect(await items('NOTICE#')).toEqual([])
-    expect(await items(outEventKey(id, 0, '').sk.slice(0, 9))).toEqual([])
+    expect(await items(OUT_EVENT_PREFIX)).toEqual([])
     expect((await items('AUDIT#')).map(({ action }) => action)).toContain('account.password-refused')
     expect(await works(PASSWORD)).toBe(true)
   })
@@ -598,7 +598,7 @@ describe('a change of the password', () => {
   })
 
   test('that is sent again after its session has ended is answered alike, if the password is that', async () => {
-    const { change, ports, caller, nowMs } = await changing()
+    const { change, ports, caller } = await changing()
     const asked = await caller()
     await change()
     const again = (input: object) =>
@@ -607,7 +607,6 @@ describe('a change of the password', () => {
     expect(await again({ newPassword: 'Another-horse1!' })).toBe('session_ended')
     expect(await again({ name: 'Ada' })).toBe('session_ended')
     expect(await again({ replaceKeys: true })).toBe('session_ended')
-    expect(nowMs()).toBeGreaterThan(0)
   })
 
   test('that replaces the keys begins again if a key is made meanwhile, and that one goes, too', async () => {

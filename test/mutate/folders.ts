@@ -39,7 +39,7 @@ export const TESTS: Record<string, string[]> = {
   ],
   'core/credentials': [
     'test/core/{asked-mails,holder,mail-flood,mailed-codes,passkeys,password-hash,password-tries}.test.ts',
-    'test/core/{recovery,session-list,sign-in,stranger-tries,two-factor,typed-codes}.test.ts',
+    'test/core/{recovery,reset,session-list,sign-in,stranger-tries,two-factor,typed-codes}.test.ts',
     'test/v1/{activate,change-password,confirm-session,login,logout,refresh,register,resend}.test.ts',
     'test/v1/{enrol,verify,remove}-two-factor.test.ts',
     'test/v1/{request-password-reset,reset-password,end-session,list-sessions,key-login}.test.ts',
