@@ -2,6 +2,7 @@ import { readAccount } from '../../core/account/account.ts'
 import { emailKey, usernameKey } from '../../core/account/fields.ts'
 import { newAccount } from '../../core/account/new-account.ts'
 import { randomIds } from '../../core/adapters/ids.ts'
+import { passwordHashes } from '../../core/adapters/password-hashes.ts'
 import { otpauthTotp } from '../../core/adapters/totp.ts'
 import { webauthnPasskeys } from '../../core/adapters/webauthn.ts'
 import { DomainError } from '../../core/errors.ts'
@@ -74,7 +75,7 @@ export async function openAccountWorld(profileChange: Item = {}, address: string
   const mails: Email[] = []
   const ports = {
     ...{ table: memory as Table, clock, ids: randomIds(clock), log, secrets, identity },
-    ...{ keyring: keyringOf('5'.repeat(64)), totp: otpauthTotp('Acme') },
+    ...{ keyring: keyringOf('5'.repeat(64)), totp: otpauthTotp('Acme'), passwordHashes },
     ...{ passkeys: webauthnPasskeys({ appUrl: ORIGIN }), relyingParty: { id: 'app.example', name: 'Acme' } },
     mail: { appUrl: ORIGIN, appName: 'Acme', send: async (mail: Email) => void mails.push(mail) },
     origin: { by: 'owner', ip: address },

@@ -38,7 +38,8 @@ export const TESTS: Record<string, string[]> = {
     'test/ops/{add-admin-key,list-admin-keys,revoke-admin-key}.deep.test.ts',
   ],
   'core/credentials': [
-    'test/core/{asked-mails,holder,mail-flood,mailed-codes,passkeys,password-hash,password-tries}.test.ts',
+    'test/core/{asked-mails,first-sign-in,holder,mail-flood,mailed-codes,passkeys}.test.ts',
+    'test/core/{password-hash,password-tries}.test.ts',
     'test/core/{recovery,reset,session-list,sign-in,stranger-tries,two-factor,typed-codes}.test.ts',
     'test/v1/{activate,change-password,confirm-session,login,logout,refresh,register,resend}.test.ts',
     'test/v1/{enrol,verify,remove}-two-factor.test.ts',
