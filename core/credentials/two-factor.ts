@@ -240,7 +240,7 @@ export function switchFactorsOff(
   more: { unchanged?: Expression[] } = {},
 ): Write[] {
   // An operator's change of the address was begun for the same owner.
-  const { set, remove } = changeHolder(account, { recovery: true, addressMove: true })
+  const { set, remove } = changeHolder(account, { addressMove: true })
   const { recovery } = account
   return [
     {

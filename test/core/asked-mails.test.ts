@@ -122,6 +122,15 @@ describe('a request for a mail', () => {
     expect(mails).toHaveLength(1)
   })
 
+  test('of nobody that cannot be removed fails, and is looked at again', async () => {
+    const { ask, answer, request, ports } = await open()
+    await ask('reset-password', 'nobody@example.com')
+    const table = { ...ports.table, remove: () => Promise.reject(new Error('an outage')) }
+    expect(await answer({ ...ports, table })).toMatchObject({ done: 0, failed: 1, left: 0, found: 1 })
+    expect(await request('reset-password', 'nobody@example.com')).toBeDefined()
+    expect(await answer()).toMatchObject({ failed: 0, found: 1 })
+  })
+
   test('says how long it has waited', async () => {
     const { ask, answer, advance } = await open()
     expect(await answer()).toEqual({ done: 0, failed: 0, left: 0, found: 0, waitedMs: 0 })

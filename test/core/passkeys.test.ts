@@ -423,6 +423,18 @@ describe('a session is recent', () => {
     expect(await codeOf(prove(PASSWORD))).toBe('two_factor_required')
   })
 
+  test('from then on for the rest of the same request, with the factor that proved it', async () => {
+    const { ports, caller, set, totp, appCode, nowMs, advance } = await open()
+    advance(11 * MINUTE_MS)
+    const byPassword = await caller()
+    await proveSession(ports, byPassword, { password: PASSWORD })
+    expect(byPassword.account.sessions[SESSION]).toEqual({ sinceMs: expect.any(Number), provedMs: nowMs() })
+    await set({ totp })
+    const byCode = await caller()
+    await proveSession(ports, byCode, { twofa: appCode() })
+    expect(byCode.account.sessions[SESSION]).toMatchObject({ factor: true, provedBy: expect.any(String) })
+  })
+
   test('no more if it has ended meanwhile, or the account has changed hands', async () => {
     const { ports, caller, set, profile } = await open()
     const ending = interleaved(ports, 'update', 1, () => set({ sessions: {} }))

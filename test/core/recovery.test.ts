@@ -261,12 +261,15 @@ describe('an operator', () => {
   })
 
   test('switches them off at once with another proof, which the audit log keeps', async () => {
-    const { ports, id, profile, announced, items } = await open({ passkeys: {}, sessions: {} })
+    const addressMove = { email: 'new@example.com', beganAtMs: 1000 }
+    const { ports, id, profile, announced, items } = await open({ passkeys: {}, sessions: {}, addressMove })
     const told = await announced(async () => {
       expect(await resetFactors(ports, id, { ...INPUT, proof: 'passport' })).toEqual({ state: 'off' })
     })
     expect(told.notices).toEqual(['factors-off'])
     for (const name of ['totp', 'passkeys']) expect(await profile()).not.toHaveProperty(name)
+    // It was begun for the same owner.
+    expect((await profile()).addressMove).toEqual(addressMove)
     const [entry] = (await items('AUDIT#')).filter(({ action }) => action === 'operator.two_factor_reset')
     expect(entry).toMatchObject({ before: { twofa: true }, after: { twofa: false } })
     expect(String(entry?.reason)).toContain('passport')
@@ -323,7 +326,14 @@ describe('the reminder of a recovery', () => {
 
   test('tells the owner once a day, in the first look after the day', async () => {
     const { announce, announced, advance, reminder, beganAtMs, nowMs } = await begun()
-    const look = async () => (await announced(announce)).notices
+    const look = async () => {
+      let done = 0
+      const { notices } = await announced(async () => {
+        ;({ done } = await announce())
+      })
+      expect(done).toBe(notices?.length)
+      return notices
+    }
     expect(await announce()).toMatchObject({ done: 0, failed: 0 })
     for (let hour = 1; hour < 24; hour++) {
       advance(HOUR_MS)

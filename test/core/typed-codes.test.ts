@@ -53,6 +53,13 @@ test.each([
   expect(validate(twofa, typed)).toBe('abcdefgh12')
 })
 
+test('no more of a text is looked at than may hold a code, and one character to tell that it is longer', () => {
+  for (const read of [secondFactorCode, mailedCode, linkCode]) {
+    expect(read('7'.repeat(200))).toHaveLength(200)
+    expect(read('7'.repeat(1_000_000))).toHaveLength(201)
+  }
+})
+
 test('O and o are 0 in a recovery code and in a mailed code', () => {
   expect(secondFactorCode('OoObc-defgh')).toBe('000bcdefgh')
   expect(mailedCode('B3O2 93525367 4aee\nb43d4ed436274lIo')).toBe('b302935253674aeeb43d4ed436274110')
