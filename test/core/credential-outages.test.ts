@@ -25,11 +25,13 @@ import {
 } from '../../core/credentials/sessions.ts'
 import { activateTwoFactor, enrolTwoFactor, removeTwoFactor } from '../../core/credentials/two-factor.ts'
 import { unlockAccount } from '../../core/credentials/unlock.ts'
+import { DomainError } from '../../core/errors.ts'
 import { createKey, deleteKey, rotateKey } from '../../core/keys/application-keys.ts'
 import { changeKeySettings } from '../../core/keys/change-settings.ts'
 import { addService, revokeService } from '../../core/keys/services.ts'
 import { recoveryLinkCode } from '../../core/notifications/recovery-link.ts'
 import type { Ports } from '../../core/ports.ts'
+import { ConditionFailed, type Write } from '../../core/table/table.ts'
 import { EMAIL, ORIGIN, openAccountWorld, PASSWORD, SESSION } from '../machine/account-world.ts'
 import { newAuthenticator } from '../support/authenticator.ts'
 
@@ -248,20 +250,34 @@ const FLOWS: Record<string, Flow> = {
       unlockAccount(ports, id, 'called us'),
 }
 
-/** The same ports, whose table fails in the call of this number. */
-function failingAt(ports: Ports, nth: number) {
-  const outage = new Error('an outage')
+/** What a call of the table fails with; undefined for one that cannot fail so. */
+type Fault = (method: string, args: unknown[]) => Error | undefined
+
+/** The same ports, whose table fails in one call: that of this number among those that can fail so. */
+function failingAt(ports: Ports, nth: number, faultOf: Fault) {
   let calls = 0
   const table = new Proxy(ports.table, {
     get: (object, name, receiver) => {
       const call = Reflect.get(object, name, receiver)
       return (...args: unknown[]) => {
-        calls += 1
-        return calls === nth ? Promise.reject(outage) : call.apply(object, args)
+        const fault = faultOf(String(name), args)
+        if (fault) calls += 1
+        return fault && calls === nth ? Promise.reject(fault) : call.apply(object, args)
       }
     },
   })
-  return { ports: { ...ports, table }, outage, calls: () => calls }
+  return { ports: { ...ports, table }, calls: () => calls }
+}
+
+/** The error of a write whose first condition does not hold: somebody has changed the item, and changed it back. */
+const lostRace: Fault = (method, args) => {
+  const [first, second, third] = args
+  const single = { put: { put: first, if: second }, update: { if: third }, remove: { if: second } }[method]
+  const writes = (method === 'transact' ? first : single ? [single] : []) as Write[]
+  // An entry of the audit log or an event has an id of its own, which nobody else takes.
+  const isNew = (write: Write) => 'put' in write && /^(AUDIT|OUTEVENT)#/.test(String(write.put.sk))
+  const at = writes.findIndex((write) => write.if && !isNew(write))
+  return at < 0 ? undefined : new ConditionFailed(new Map([[at, undefined]]))
 }
 
 describe('an outage of the table', () => {
@@ -269,7 +285,8 @@ describe('an outage of the table', () => {
     for (let nth = 1; ; nth++) {
       const world = await open()
       const request = await flow(world)
-      const { ports, outage, calls } = failingAt(world.ports, nth)
+      const outage = new Error('an outage')
+      const { ports, calls } = failingAt(world.ports, nth, () => outage)
       const failure = await request(ports).then(
         () => 'done',
         (error: unknown) => error,
@@ -281,4 +298,26 @@ describe('an outage of the table', () => {
       expect([nth, failure]).toEqual([nth, outage])
     }
   })
+})
+
+describe('a lost race', () => {
+  // Its only condition is that the account is there.
+  const { 'signing out everywhere': _, ...flows } = FLOWS
+
+  test.each(Object.entries(flows))(
+    'in any write of %s is tried again or refused, and no fault of ours',
+    async (_, flow) => {
+      for (let nth = 1; ; nth++) {
+        const world = await open()
+        const request = await flow(world)
+        const { ports, calls } = failingAt(world.ports, nth, lostRace)
+        const failure = await request(ports).then(
+          () => 'done',
+          (error: unknown) => error,
+        )
+        if (calls() < nth) return
+        if (failure !== 'done') expect([nth, failure]).toEqual([nth, expect.any(DomainError)])
+      }
+    },
+  )
 })
