@@ -89,5 +89,5 @@ const areSizesUsual = (salt: Buffer, hash: Buffer): boolean =>
 /** Node ignores spare bits, so the bytes are compared with the text. */
 function bytesOf(base64: string | undefined): Buffer | undefined {
   const bytes = Buffer.from(base64 ?? '', 'base64')
-  return bytes.toString('base64').replace(/=+$/, '') === base64 ? bytes : undefined
+  return bytes.toString('base64').replaceAll('=', '') === base64 ? bytes : undefined
 }

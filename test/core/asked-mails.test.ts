@@ -328,6 +328,23 @@ describe('a run of the job', () => {
     expect(world.mails).toHaveLength(2)
   })
 
+  test('looks again a second later if many have asked, and otherwise ends', async () => {
+    for (const [count, expected] of [
+      [19, []],
+      [20, [1000]],
+    ] as const) {
+      const { ports, memory, nowMs } = await open()
+      for (let n = 0; n < count; n++) {
+        await memory.put({ ...keys.emailGuard(`a${n}@example.com`), accountId: '0'.repeat(24) })
+        await requestMail(ports, 'reset-password', `a${n}@example.com`)
+      }
+      const waits: number[] = []
+      const clock = { ...ports.clock, wait: async (ms: number) => void waits.push(ms) }
+      await sendWaitingMail({ ...ports, clock }, nowMs() + MINUTE_MS)
+      expect(waits).toEqual(expected)
+    }
+  })
+
   test('says that something was late from five minutes on', async () => {
     for (const [waitedMs, late] of [
       [5 * MINUTE_MS - 1, 0],

@@ -391,6 +391,31 @@ describe('a session is recent', () => {
     expect((sessions as Record<string, object>)[SESSION]).not.toHaveProperty('factor')
   })
 
+  test('by no guess beyond eight from a network that is not its owner’s, nor by the right password then', async () => {
+    const { ports, caller, account, advance } = await open()
+    let shown = 0
+    const identity = {
+      ...ports.identity,
+      signIn(accountId: string, password: string) {
+        shown += 1
+        return ports.identity.signIn(accountId, password)
+      },
+    }
+    const prove = async (password: string) =>
+      codeOf(proveSession({ ...ports, identity }, await caller(), { password }))
+    for (let n = 0; n < 10; n++) expect(await prove('Wrong-horse1!')).toBe('wrong_password')
+    expect([shown, await prove(PASSWORD), shown]).toEqual([8, 'wrong_password', 8])
+    advance(16 * MINUTE_MS)
+    expect(await prove(PASSWORD)).toBe('done')
+    // A right one begins the count again.
+    for (let n = 0; n < 7; n++) await prove('Wrong-horse1!')
+    expect(await prove(PASSWORD)).toBe('done')
+    const locked = { ...identity, signIn: async () => 'locked' as const }
+    const refused = proveSession({ ...ports, identity: locked }, await caller(), { password: PASSWORD })
+    await expect(refused).rejects.toMatchObject({ code: 'password_locked' })
+    expect((await account()).sessions).toHaveProperty(SESSION)
+  })
+
   test('again by a code where two-factor authentication is on, and by no password alone', async () => {
     const { ports, caller, advance, set, totp, appCode, profile, announced } = await open()
     await set({ totp })

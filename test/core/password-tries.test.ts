@@ -81,6 +81,8 @@ describe('wrong passwords for a name', () => {
     for (let n = 0; n < 40; n++) await type(1, network(n))
     const own = new Set(await Promise.all([0, 39].map(async (n) => (await read(network(n))).network)))
     expect([own.size, own.has('others')]).toEqual([2, false])
+    // Of 64 bits, because an item has up to 40 of them, each twice.
+    for (const name of own) expect(name).toMatch(/^[\w-]{11}$/)
     await type(3, network(40))
     await type(2, network(41))
     expect(await lockedFor(network(99))).toBe(1)

@@ -186,6 +186,9 @@ describe('the networks of an owner', () => {
 
   test('and what strangers have typed, are kept under names that tell nothing', () => {
     const { ports } = open()
-    expect(JSON.stringify(strangersKey(ports, 'ada@example.com'))).not.toContain('ada')
+    const key = strangersKey(ports, 'ada@example.com')
+    expect(JSON.stringify(key)).not.toContain('ada')
+    // Of 128 bits, because each byte of a key is read and written.
+    expect(key.pk).toMatch(/#[\w-]{22}$/)
   })
 })

@@ -140,14 +140,29 @@ describe('switching on', () => {
     }
   })
 
-  test('takes the code of whichever session’s seed, the newest first', async () => {
+  test('takes the code of whichever session’s seed, and decrypts the newest first', async () => {
     const session = { sinceMs: 1, provedMs: 1 }
-    const { enrol, activate, codeAt, profile, set, advance } = await open()
-    await set({ sessions: { ...((await profile()).sessions as object), other: session } })
-    const { seed } = await enrol('other')
-    advance(1000)
-    await enrol()
-    expect(await activate(codeAt(seed))).toHaveLength(10)
+    const { enrol, codeAt, profile, set, advance, ports, caller } = await open()
+    await set({ sessions: { ...((await profile()).sessions as object), older: session, newer: session } })
+    const begun = []
+    for (const name of ['older', 'newer', SESSION]) {
+      begun.push(await enrol(name))
+      advance(1000)
+    }
+    // The table keeps the names of a map in no order.
+    const { older, newer, ...own } = (await profile()).totpPending as Record<string, object>
+    await set({ totpPending: { newer, ...own, older } })
+    const decrypted: string[] = []
+    const decrypt = (id: string, sealed: string) => {
+      decrypted.push(JSON.parse(sealed)[1])
+      return ports.secrets.decrypt(id, sealed)
+    }
+    const secrets = { ...ports.secrets, decrypt }
+    const seeds = begun.map(({ seed }) => seed)
+    expect(
+      await activateTwoFactor({ ...ports, secrets }, await caller(), codeAt(seeds[0] ?? '')),
+    ).toHaveLength(10)
+    expect(decrypted).toEqual(seeds.toReversed())
   })
 
   test('shows the same codes again for an hour, while none was used, for the same code alone', async () => {
