@@ -6,6 +6,8 @@ import { describe, expect, test } from 'vitest'
 import { proveCard } from '../../core/cards/verify.ts'
 import { DomainError } from '../../core/errors.ts'
 import type { Ports } from '../../core/ports.ts'
+import { expr } from '../../core/table/expression.ts'
+import { keys } from '../../core/table/keys.ts'
 import { breaking } from '../machine/faults.ts'
 import {
   DAY_MS,
@@ -22,6 +24,8 @@ Error.stackTraceLimit = 1
 interface Flow {
   prepare?(world: PurchaseWorld): Promise<unknown>
   act(world: PurchaseWorld, via: Ports): Promise<unknown>
+  /** The table was restored a minute before. */
+  isRestored?: true
 }
 
 const held = async (world: PurchaseWorld) => {
@@ -100,6 +104,19 @@ const flows: Record<string, Flow> = {
     },
     act: (world, via) => world.job('settlePayments', via),
   },
+  'the job that makes a lost purchase again': {
+    prepare: async (world) => {
+      await world.signUp(await world.newCard(GOOD))
+      await world.deliver()
+      world.advance(HOUR_MS)
+      const isLost = /^PURCHASE#|^INVOICE#|^#PAYMENT|^#CUSTOMER/
+      for (const { pk, sk } of world.items())
+        if (isLost.test(String(sk))) await world.ports.table.remove({ pk, sk } as never)
+      await world.ports.table.update(keys.profile(world.accountId), expr`REMOVE #customerId`)
+    },
+    isRestored: true,
+    act: (world, via) => world.job('comparePayments', via),
+  },
   'the events of a sign-up': {
     prepare: async (world) => world.signUp(await world.newCard(GOOD)),
     act: (world, via) => world.deliver(via),
@@ -107,11 +124,11 @@ const flows: Record<string, Flow> = {
 }
 
 /** What there is once nothing is under way any more. */
-async function settled(world: PurchaseWorld): Promise<string> {
+async function settled(world: PurchaseWorld, via: Ports): Promise<string> {
   for (let round = 0; round < 2; round++) {
     world.advance(HOUR_MS)
     await world.deliver()
-    await world.jobs()
+    await world.jobs(via)
   }
   const { quota, owed, openPurchase, openHold, renewal, customer } = await world.account()
   const cards = world
@@ -129,12 +146,14 @@ async function settled(world: PurchaseWorld): Promise<string> {
   ].join(', ')
 }
 
-async function played({ prepare, act }: Flow, at: number) {
+async function played({ prepare, act, isRestored }: Flow, at: number) {
   const world = await openPurchaseWorld()
   await prepare?.(world)
+  const restored = isRestored && { sessionsSinceMs: world.nowMs() - MINUTE_MS }
   const { ports, calls } = breaking(world.ports, { at, kind: 'error-before' })
-  const answer = await act(world, ports)
-  return { calls, line: `${answer}; then ${await settled(world)}`, mistakes: world.mistakes }
+  const answer = await act(world, { ...ports, ...restored })
+  const then = await settled(world, { ...world.ports, ...restored })
+  return { calls, line: `${answer}; then ${then}`, mistakes: world.mistakes }
 }
 
 describe('an outage at each call of', () => {
@@ -144,7 +163,11 @@ describe('an outage at each call of', () => {
     for (const [at, call] of whole.calls.entries()) {
       const { line, mistakes } = await played(flow, at + 1)
       lines.push(`${at + 1} ${call}: ${line}`)
-      expect(mistakes, call).toEqual([])
+      // What a flow prepares by hand makes no events.
+      expect(
+        mistakes.filter((mistake) => !mistake.startsWith('events: #CUSTOMER')),
+        call,
+      ).toEqual([])
     }
     const file = title.replaceAll(/[^a-z]+/g, '-')
     await expect(`${lines.join('\n')}\n`).toMatchFileSnapshot(`__snapshots__/outages/${file}.txt`)

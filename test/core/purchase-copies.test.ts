@@ -3,11 +3,14 @@ import { numberTry } from '../../core/cards/shared-limits.ts'
 import { DomainError } from '../../core/errors.ts'
 import type { Payment, Payments, Ports } from '../../core/ports.ts'
 import { advancePurchase, settleAbandonedPurchase } from '../../core/purchases/advance.ts'
-import { checkQuotas } from '../../core/purchases/check-quotas.ts'
+import { buyBundle } from '../../core/purchases/buy.ts'
+import { checkQuota, checkQuotas } from '../../core/purchases/check-quotas.ts'
+import { finishPurchase } from '../../core/purchases/credit.ts'
 import { orderRefund } from '../../core/purchases/order-refund.ts'
 import { ownerOfPayment } from '../../core/purchases/payment-owner.ts'
 import { type Purchase, parsePurchase, readPurchase } from '../../core/purchases/purchase.ts'
 import { examinePayment } from '../../core/purchases/reconcile.ts'
+import { reconcileAccount } from '../../core/purchases/reconcile-account.ts'
 import { setRenewal } from '../../core/purchases/renewal-settings.ts'
 import { settlePurchase } from '../../core/purchases/settle.ts'
 import { settlePayments } from '../../core/purchases/settle-payments.ts'
@@ -20,6 +23,7 @@ import {
   GOOD,
   HOUR_MS,
   MINUTE_MS,
+  OTHER,
   openPurchaseWorld,
   type PurchaseWorld,
 } from '../machine/purchase-world.ts'
@@ -146,6 +150,116 @@ test('a refund that fails for a reason that nobody foresaw is no pending one', a
   await expect(refund).rejects.toThrow('torn')
 })
 
+test('a refund that Stripe refuses is told with its reason, and again to who repeats the request', async () => {
+  const world = await held()
+  const refusing = paying(world, {
+    createRefund: async () => ({ status: 'refused', reason: 'disputed' }) as never,
+  })
+  const of = { accountId: world.accountId, purchaseId: [...world.creditedAtMs.keys()][0] ?? '' }
+  const via = { ...refusing, origin: { by: 'operator', name: 'bob' } } as Ports
+  const order = () => orderRefund(via, of, { what: 'all' }, { reason: 'a ticket', idempotencyKey: 'key' })
+  const detail = 'The payment is disputed, so that its bank has the money already. Nothing was refunded.'
+  await expect(order()).rejects.toMatchObject({ code: 'refund_refused', detail, replayed: false })
+  await expect(order()).rejects.toMatchObject({ code: 'refund_refused', detail, replayed: true })
+})
+
+test('a refund has one idempotency key a day, which Stripe has forgotten before the next', async () => {
+  const world = await held()
+  const asked: (string | undefined)[] = []
+  const down = paying(world, {
+    createRefund: ({ idempotencyKey }) => {
+      asked.push(idempotencyKey)
+      return Promise.reject(new DomainError('temporarily_unavailable'))
+    },
+  })
+  await world.orderRefund(0, { what: 'all' }, down)
+  for (const ms of [HOUR_MS, 22 * HOUR_MS, 23 * HOUR_MS]) {
+    world.advance(ms)
+    await world.job('settleRefunds', down)
+  }
+  const [first = ''] = asked
+  expect(first).toMatch(/^refund_[0-9a-f]{24}$/)
+  expect(asked).toEqual([first, first, `${first}_1`, `${first}_2`])
+})
+
+test('a bundle that is not sold is refused with the names of those that are', async () => {
+  const world = await held()
+  const message = 'must be one of STARTER, DEVELOPER, ENTERPRISE'
+  const order = async (wanted: Parameters<typeof buyBundle>[2]) =>
+    buyBundle(world.ports, await world.account(), wanted, undefined)
+  const change = order({ kind: 'change', bundle: 'NOTHING' })
+  await expect(change).rejects.toMatchObject({ fields: [{ field: 'bundleName', message }] })
+})
+
+describe('what a crash leaves after the credit of a sign-up', () => {
+  test('does not take back the card that the customer has chosen since', async () => {
+    const world = await held()
+    await world.setRenewal(false)
+    const item = world.items().find(({ sk }) => String(sk).startsWith('PURCHASE#')) ?? {}
+    await world.ports.table.put({ ...item, finished: undefined } as never)
+    expect(await world.changeCard(await world.newCard(OTHER))).toBe('proved')
+    const chosen = await world.defaultCard()
+    const cards = () => world.items().filter(({ sk }) => String(sk).startsWith('CARD#'))
+    const before = structuredClone(cards())
+    await finishPurchase(world.ports, { ...parsePurchase(item), finished: undefined })
+    expect(await world.defaultCard()).toBe(chosen)
+    expect(cards()).toEqual(before)
+  })
+})
+
+test('a payment that is canceled already is not canceled again', async () => {
+  const world = await held()
+  const [id = ''] = Object.keys(world.stripe.state.paymentIntents)
+  const payment = (await world.ports.payments.readPayment(id)) as Payment
+  const item = world.items().find(({ sk }) => String(sk).startsWith('PURCHASE#')) ?? {}
+  await world.ports.table.put({ ...item, state: 'abandoned' } as never)
+  const asked: string[] = []
+  const via = paying(world, {
+    cancelPayment: async (of) => {
+      asked.push(of)
+      return { ...payment, status: 'canceled' }
+    },
+  })
+  expect(await examinePayment(via, { ...payment, status: 'canceled' })).toBe('agrees')
+  expect(asked).toEqual([])
+  expect(await examinePayment(via, { ...payment, status: 'unconfirmed' })).toBe('agrees')
+  expect(asked).toEqual([id])
+})
+
+test('a check at once says what it has done', async () => {
+  const world = await held()
+  await world.consumeTo(3)
+  const event = { accountId: world.accountId }
+  const [none, one] = [
+    { tried: 0, failed: 0 },
+    { notices: 1, renewed: 1 },
+  ]
+  expect(await checkQuota(world.ports, event)).toEqual({ ...none, ...one })
+  expect(await checkQuota(world.ports, event)).toEqual({ ...none, notices: 0, renewed: 0 })
+})
+
+test('units that come while an account is compared are no difference', async () => {
+  const world = await held()
+  const table = new Proxy(world.ports.table, {
+    get: (object, name, receiver) => {
+      const call = Reflect.get(object, name, receiver)
+      if (name !== 'list') return call
+      return async (...request: [unknown, string]) => {
+        if (request[1] === 'LEDGER#' && !granted) {
+          granted = true
+          await world.grant(50)
+        }
+        return (call as (...all: unknown[]) => Promise<unknown>)(...request)
+      }
+    },
+  })
+  let granted = false
+  const via = { ...world.ports, table, origin: { by: 'operator', name: 'bob' } } as Ports
+  const report = await reconcileAccount(via, world.accountId, { reason: 'a ticket' })
+  expect(granted).toBe(true)
+  expect(report).toMatchObject({ entries: 3, mended: [], found: [] })
+})
+
 describe('a job whose run is out of time', () => {
   test('leaves refunds and purchases as they are', async () => {
     const world = await held()
@@ -174,6 +288,17 @@ describe('a threshold of renewals', () => {
     await refused(await openPurchaseWorld(), 500_001, 'must be at most 500000, half of the largest bundle')
     await refused(await held(), 501, 'must be at most 500, half of the STARTER bundle that renewals buy')
   })
+})
+
+test('a threshold is a share of the bundle that the account renews, even if that has just changed', async () => {
+  const world = await held()
+  const before = await world.account()
+  await world.choose({ renewalBundle: 'DEVELOPER' })
+  await setRenewal(world.ports, before, { below: 0.3 })
+  const { quota } = await world.account()
+  expect(quota).toMatchObject({ below: 0.3, renewalSize: 100_000 })
+  const item = world.items().find(({ sk }) => sk === '#QUOTA')
+  expect(item?.r ?? item?.f).toBeDefined()
 })
 
 describe('a renewal', () => {

@@ -76,6 +76,15 @@ describe('times of calls', () => {
     expect([count(0), count(1), count(22), count(23), count(500)]).toEqual([1, 1, 22, 22, 22])
   })
 
+  test('delay the next of their endpoint if they have to wait for their turn among all', () => {
+    const slow = { all: { nextMs: NOW_MS + 700, slowedTo: 2, slowedAtMs: NOW_MS } }
+    const { timesMs, buckets } = reserveCalls(slow, 'readCard', 3, LIVE, NOW_MS)
+    expect(timesMs).toEqual([NOW_MS + 700, NOW_MS + 1200, NOW_MS + 1700])
+    // Two of the next calls may follow the last at once, a burst of three in all.
+    expect(buckets.readCard?.nextMs).toBeCloseTo(NOW_MS + 1700 - 1000 / ENDPOINT)
+    expect(buckets.all?.nextMs).toBe(NOW_MS + 2200)
+  })
+
   test('follow those that others have reserved, of the endpoint and in all', () => {
     const own = reserveCalls({ readCard: { nextMs: NOW_MS + 700 } }, 'readCard', 2, LIVE, NOW_MS)
     expect(own.timesMs).toEqual([NOW_MS + 700, NOW_MS + 700 + step])
