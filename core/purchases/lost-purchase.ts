@@ -100,20 +100,23 @@ export async function remakeLostPurchase(deps: MoneyDeps, payment: Payment): Pro
 async function bringCustomerBack(deps: MoneyDeps, accountId: string, customerId: string): Promise<boolean> {
   const item = await deps.table.get(keys.profile(accountId))
   if (!item) return false
-  if (parseProfile(item).customerId !== undefined) return true
-  try {
-    await deps.table.transact([
-      {
-        update: keys.profile(accountId),
-        set: expr`SET #customerId = ${customerId}`,
-        if: expr`attribute_exists(pk) AND attribute_not_exists(#customerId)`,
-      },
-      { put: { ...keys.customerOwner(customerId), accountId } },
-    ])
-  } catch (error) {
-    // The owner has just begun another purchase, and the customer is there.
-    if (!(error instanceof ConditionFailed)) throw error
+  const { customerId: known } = parseProfile(item)
+  if (known === undefined) {
+    try {
+      await deps.table.transact([
+        {
+          update: keys.profile(accountId),
+          set: expr`SET #customerId = ${customerId}`,
+          if: expr`attribute_exists(pk) AND attribute_not_exists(#customerId)`,
+        },
+        { put: { ...keys.customerOwner(customerId), accountId } },
+      ])
+    } catch (error) {
+      // The owner has just begun another purchase, and the customer is there.
+      if (!(error instanceof ConditionFailed)) throw error
+    }
   }
-  await syncCustomer(deps, accountId, customerId)
+  // An earlier run may have ended between the two.
+  await syncCustomer(deps, accountId, known ?? customerId)
   return true
 }
