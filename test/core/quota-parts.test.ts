@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { keyIdOf } from '../../core/keys/key-text.ts'
 import type { Ports } from '../../core/ports.ts'
 import { readBalance } from '../../core/quota/balance.ts'
+import { consumeBatch } from '../../core/quota/batch.ts'
 import { stageGroup } from '../../core/quota/batch-commit.ts'
 import { nextGroup } from '../../core/quota/batch-group.ts'
 import { consumeUnits } from '../../core/quota/consume.ts'
@@ -10,11 +11,13 @@ import { parseCounter } from '../../core/quota/counter.ts'
 import { expireReservations } from '../../core/quota/expire-reservations.ts'
 import { consumeTogether } from '../../core/quota/group-commit.ts'
 import { freshKeyCaller } from '../../core/quota/key-caller.ts'
+import { renewedUnits, settleWithin } from '../../core/quota/overrun.ts'
 import { agreedId, epochMsAt, idTimeAt, macOf, readEntry, requestIdOf } from '../../core/quota/request-id.ts'
 import { requireKey } from '../../core/quota/require-key.ts'
 import { newNonces, nonceIn, readOpenReservations, reservationIdOf } from '../../core/quota/reservation.ts'
 import { expr } from '../../core/table/expression.ts'
 import { type Key, keys, reservationAlarmKey, reservationKey } from '../../core/table/keys.ts'
+import type { Item } from '../../core/table/table.ts'
 import { DAY_MS, HOUR_MS } from '../../core/time.ts'
 import { WHOLE_RUN } from '../machine/faults.ts'
 import { openLotWorld } from '../machine/lot-world.ts'
@@ -407,4 +410,115 @@ test('a key that expires is refused from that moment on, by what a container rem
   expect((await spend()).used).toBe(2)
   world.advance(1)
   await expect(spend()).rejects.toMatchObject({ code: 'key_expired' })
+})
+
+describe('a batch', () => {
+  test('writes its ids in the order of their times, whatever its own order', async () => {
+    const world = await openQuotaWorld({ left: 1000 })
+    const ids = [3, 1, 2].map((ms) => requestIdOf(world.ports, world.accountId, world.timed(-ms * 1000)))
+    const requests = ids.map((id) => ({ units: 1, tag: undefined, id }))
+    const counter = parseCounter(await world.counter())
+    const group = nextGroup(requests, counter, idTimeAt(world.nowMs()), false)
+    expect(group.ids).toEqual([ids[0], ids[2], ids[1]])
+    expect(group.requests).toEqual(requests)
+  })
+
+  test('tells of an id that it has twice that the second has spent nothing', async () => {
+    const world = await openQuotaWorld({ left: 1000 })
+    const [one, two] = [world.timed(), world.timed()]
+    const { answers } = await consumeBatch(
+      world.ports,
+      world.keys[0] ?? '',
+      [one, two, one].map((requestId) => ({ units: 4, requestId })),
+    )
+    expect(answers.map((answer) => answer?.replayed)).toEqual([undefined, undefined, true])
+    expect(await world.counter()).toMatchObject({ u: 8 })
+  })
+
+  test('of requests for no units writes nothing', async () => {
+    const world = await openQuotaWorld({ left: 10 })
+    let writes = 0
+    const update: typeof world.table.update = (...request) => {
+      writes++
+      return world.table.update(...request)
+    }
+    const through = { ...world.ports, table: { ...world.table, update } }
+    expect(await world.batch([{ units: 0 }, { units: 0 }], { through })).toEqual([200, 200])
+    expect(writes).toBe(0)
+  })
+})
+
+test('the percentages of a plan are those of the last sale, and go with a plan that has none', async () => {
+  const world = await openLotWorld(openQuotaWorld, { left: 10 })
+  const percentages = async (plan: object) => {
+    await world.sell(100)
+    const entries = (await world.table.list(keys.account(world.accountId), 'LEDGER#', {})) as Item[]
+    await world.table.put({ ...entries.at(-1), size: 100, ...plan } as never)
+    await world.applyLedger()
+    const { L: lowPercent, R: renewalPercent } = await world.counter()
+    return { lowPercent, renewalPercent }
+  }
+  const both = { lowPercent: 30, renewalPercent: 7 }
+  expect(await percentages(both)).toEqual(both)
+  expect(await percentages(both)).toEqual(both)
+  expect(await percentages({ lowPercent: 40, renewalPercent: 8 })).toEqual({
+    lowPercent: 40,
+    renewalPercent: 8,
+  })
+  expect(await percentages({ lowPercent: 40 })).toEqual({ lowPercent: 40, renewalPercent: undefined })
+  expect(await percentages(both)).toEqual(both)
+  expect(await percentages({})).toEqual({ lowPercent: undefined, renewalPercent: undefined })
+})
+
+test('units that were held when they expired are looked at again after the day', async () => {
+  const world = await openLotWorld(openQuotaWorld, { left: 0 })
+  await world.credit(50, 2)
+  await world.reserve(20, { ttlSeconds: 4 * 86_400 })
+  world.advance(3 * DAY_MS)
+  await world.endLots()
+  const [lot] = (await world.table.list(keys.account(world.accountId), 'LOT#', {})) as Item[]
+  expect(lot?.dueAtMs).toBe((Math.floor(world.nowMs() / DAY_MS) + 1) * DAY_MS)
+})
+
+test('a reservation of a key without a budget leaves the day of the counter to those who spend', async () => {
+  const world = await openQuotaWorld({ left: 100 })
+  await world.spend(1)
+  world.advance(DAY_MS)
+  let writes = 0
+  const update: typeof world.table.update = (...request) => {
+    if (request[0].sk === '#QUOTA') writes++
+    return world.table.update(...request)
+  }
+  await world.reserve(5, { through: { ...world.ports, table: { ...world.table, update } } })
+  expect([writes, (await world.counter()).y]).toEqual([1, 5])
+})
+
+describe('a settle of a key with a budget', () => {
+  const allowance = { limits: {}, ceiling: 100, taken: 90, periodEndMs: undefined, arrivalUs: 0, nowUs: 0 }
+  const holder = { slot: 1, allowance, stamp: Buffer.alloc(8) }
+
+  test('renews its lease with what the budget has left, and with what it gives back', async () => {
+    const world = await openQuotaWorld({ left: 1000 })
+    const counter = parseCounter(await world.counter())
+    const renewed = (before: number, counted: number, wanted: number) =>
+      renewedUnits({ units: counted, before, charged: 0, wanted }, counted, counter, holder)
+    expect(renewed(20, 15, 50)).toBe(15)
+    expect(renewed(20, 20, 50)).toBe(10)
+    expect(renewed(20, 25, 50)).toBe(5)
+    expect(renewed(20, 40, 50)).toBe(0)
+    expect(renewed(20, 0, 7)).toBe(7)
+  })
+
+  test('takes units, or a new lease, only within the budget', async () => {
+    const world = await openQuotaWorld({ left: 1000 })
+    const counter = parseCounter(await world.counter())
+    const conditions = (growth: number, opened: number, isPartial = false) =>
+      settleWithin(holder, counter, { growth, opened, isPartial }).conditions.length
+    const least = conditions(0, 0)
+    expect(conditions(-5, 0)).toBe(least)
+    expect(conditions(0, 5)).toBe(least + 1)
+    expect(conditions(-5, 5)).toBe(least + 1)
+    expect(conditions(5, 0)).toBeGreaterThan(least)
+    expect(conditions(0, 5, true)).toBe(least + 2)
+  })
 })
