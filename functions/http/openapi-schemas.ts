@@ -39,7 +39,7 @@ function polish(schema: $ZodType, json: JsonSchema, way: Way): void {
   if (String(json.pattern).includes('\\p{')) delete json.pattern
   if (json.minimum === Number.MIN_SAFE_INTEGER) delete json.minimum
   if (json.maximum === Number.MAX_SAFE_INTEGER) delete json.maximum
-  if (json.type === 'number' && isWhole(json)) json.type = 'integer'
+  if (isWhole(json)) json.type = 'integer'
   // A later deployment may answer more.
   if (way === 'output' && json.additionalProperties === false) delete json.additionalProperties
   // What a browser adds to a passkey, for example, is ignored.

@@ -20,6 +20,7 @@ import { exportedPage } from '../../functions/http/export-shapes.ts'
 import { invoiceLine, wholeInvoice } from '../../functions/http/invoice-shapes.ts'
 import { listedKey, settingsChange, shownApp, shownKey, skylinkApp } from '../../functions/http/key-shapes.ts'
 import { ledgerLine } from '../../functions/http/ledger-shapes.ts'
+import { centsOf, isWholeCents } from '../../functions/http/money-shapes.ts'
 import { emcpNotice } from '../../functions/http/notice-shapes.ts'
 import { operatorShape } from '../../functions/http/operator-account-shapes.ts'
 import { bookedShape, pendingRefundShape, refundShape } from '../../functions/http/operator-money-shapes.ts'
@@ -603,6 +604,20 @@ describe('an answer about units', () => {
     expect(shares.filter((text) => isShare(text))).toEqual(['0.01%', '50%'])
     expect([isShare('90%', 0.9), isShare('91%', 0.9)]).toEqual([true, false])
   })
+})
+
+test('an amount is of whole minor units, but for what a sum of amounts is off', () => {
+  const whole = [0, 0.01, 0.29, 1.1, 19.99, 1_000_000.01, 0.1 + 0.2, -0.29]
+  expect(whole.map((amount) => isWholeCents(amount, 'USD'))).toEqual(whole.map(() => true))
+  expect([0.001, 0.015, 1e-8, 19.995].map((amount) => isWholeCents(amount, 'USD'))).toEqual(
+    Array(4).fill(false),
+  )
+  expect([isWholeCents(150, 'JPY'), isWholeCents(1.5, 'JPY'), centsOf(150, 'JPY')]).toEqual([
+    true,
+    false,
+    150,
+  ])
+  expect([centsOf(0.29, 'USD'), centsOf(1.1, 'USD')]).toEqual([29, 110])
 })
 
 test('a deployment’s settings are null where it has none', () => {
