@@ -11,6 +11,7 @@ export const FILLS: Fills = {
   'arn:aws:wafv2:us-east-1:…': 'arn:aws:wafv2:us-east-1:123456789012:global/webacl/acme/0193c0ff-ee01',
   'whsec_…': 'whsec_51NotReal',
   'TurnstileSecretKey …': 'TurnstileSecretKey 0x4AAAAAAANotReal --stage production',
+  '<the secret in use>': "$(npm run -s sst -- secret list --stage production | sed -n 's/^RootSecret=//p')",
   '<stage>': 'production',
   '<function>': 'jobs-note-mail-event',
   ADDRESS: 'ada@mail.acme.io',

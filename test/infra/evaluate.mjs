@@ -8,7 +8,9 @@ import { createRequire } from 'node:module'
 import { join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-const { bundle, platform, stage, root, work, output, dev } = JSON.parse(readFileSync(process.argv[2], 'utf8'))
+const { bundle, platform, stage, root, work, output, dev, bySst } = JSON.parse(
+  readFileSync(process.argv[2], 'utf8'),
+)
 
 const require = createRequire(join(platform, 'package.json'))
 const pulumi = require('@pulumi/pulumi')
@@ -162,26 +164,42 @@ process.on('beforeExit', () => {
   process.exit(0)
 })
 
+/** Runs a bundle of `graph.ts`, with everything else that SST's CLI gives to the program. */
+async function runAlone() {
+  process.env.SST_SERVER = `http://127.0.0.1:${server.address().port}`
+  // The CLI calls `app` first, in a separate run.
+  globalThis.$bursarDev = dev
+  globalThis.$bursarCli = {
+    command: 'check',
+    paths: { root, platform, work, home: work },
+    state: { version: {} },
+    env: {},
+    rpc: '',
+  }
+  globalThis.$bursarApp = { name: 'bursar', stage, providers: {} }
+  const program = await import(pathToFileURL(bundle).href)
+  Object.assign(globalThis.$bursarApp, await program.config.app({ stage }))
+  return () => program.run(program.config.run)
+}
+
+/**
+ * Runs a bundle that SST's CLI made, which calls `run` while it loads and asks the CLI at `SST_SERVER`. Its reader sees
+ * every output, with the mocks' values.
+ */
+async function runBySst() {
+  const { default: printed } = await import(pathToFileURL(bundle).href)
+  pulumi.output(printed).apply((all) => Object.assign(outputs, all))
+  return printed
+}
+
 server.listen(0, '127.0.0.1', async () => {
   server.unref()
-  process.env.SST_SERVER = `http://127.0.0.1:${server.address().port}`
   try {
-    // The CLI calls `app` first, in a separate run.
-    globalThis.$bursarDev = dev
-    globalThis.$bursarCli = {
-      command: 'check',
-      paths: { root, platform, work, home: work },
-      state: { version: {} },
-      env: {},
-      rpc: '',
-    }
-    globalThis.$bursarApp = { name: 'bursar', stage, providers: {} }
     await pulumi.runtime.setMocks(mocks, 'bursar', stage, false)
     watch(settings.getMonitor())
-    const program = await import(pathToFileURL(bundle).href)
-    Object.assign(globalThis.$bursarApp, await program.config.app({ stage }))
+    const run = bySst ? runBySst : await runAlone()
     await pulumi.runtime.runInPulumiStack(async () => {
-      const printed = await program.run(program.config.run)
+      const printed = await run()
       const known = Object.entries(printed).filter(([, value]) => !pulumi.Output.isInstance(value))
       Object.assign(outputs, Object.fromEntries(known))
       return printed
