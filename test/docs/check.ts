@@ -98,21 +98,10 @@ function writeSettings(
   writeFileSync(join(folder, '.env.production'), filled({ text: chosen.join('\n') }, fills))
 }
 
-/** From this section on, the next deployment has all settings. */
-const ALL_SETTINGS_FROM = 'The root secret'
-
-/** Takes the settings in that are commented out. Those that switch something off would hide what others do. */
-function takeAllSettings(reader: Reader): void {
-  const block = blocksOf(page).find(holdsSettings)
-  if (!block) throw new Error(`${PAGE} has no block of settings.`)
-  writeSettings(reader, block, FILLS, ({ value }) => value !== 'off')
-  say('ok  ', at(block), 'the optional settings, too, for the deployments that follow')
-}
-
 /** What the page promises of a command, besides that it succeeds. */
 const PROMISES: readonly (readonly [RegExp, (reader: Reader, printed: string) => void])[] = [
   [
-    /^npm run deploy/,
+    /npm run deploy/,
     ({ outputs }, printed) => {
       const [sentence = ''] = /\*\*Deploy\.\*\* It prints [^:]*/.exec(page) ?? []
       const promised = [...sentence.matchAll(/`(\w+)`/g)].map(([, name = '']) => name)
@@ -169,12 +158,16 @@ try {
     writeFileSync(join(reader.folder, file), 'rk_live_51NotReal\n')
   for (const [section, steps] of sections) {
     console.log(`\n${section}`)
-    if (section === ALL_SETTINGS_FROM) takeAllSettings(reader)
     await follow(reader, steps)
     if (!reader.outputs().api) {
       console.log('\nNothing is deployed, so the rest of the page is not followed.')
       break
     }
+    const block = steps.flatMap((step) => ('settings' in step ? [step.settings] : []))[0]
+    if (!block) continue
+    // Those that switch something off would hide what others do.
+    writeSettings(reader, block, FILLS, ({ value }) => value !== 'off')
+    say('ok  ', at(block), 'the optional settings in .env.production, too, for the deployments that follow')
   }
 } finally {
   await reader.close()
