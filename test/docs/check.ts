@@ -145,7 +145,10 @@ async function follow(reader: Reader, steps: readonly Step[]): Promise<void> {
     },
   )
   const failed = commands[done]
-  if (failed) fail(at(failed.step), failed.step.text, `${printed.slice(-1_500)}${reader.complaints()}`)
+  if (!failed) return
+  const complaints = reader.complaints()
+  const why = printed.includes(complaints) ? printed : `${printed}${complaints}`
+  fail(at(failed.step), failed.step.text, why.slice(-1_500))
 }
 
 console.log('what SST and Pulumi need, as for npm run check:infra')
@@ -175,6 +178,6 @@ try {
 console.log(
   failures.length === 0
     ? '\nEach step works as far as it goes offline.'
-    : `\n${failures.length} steps do not work:\n\n${failures.join('\n\n')}`,
+    : `\nSteps that do not work: ${failures.length}\n\n${failures.join('\n\n')}`,
 )
 process.exit(failures.length === 0 ? 0 : 1)
