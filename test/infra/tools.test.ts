@@ -25,11 +25,11 @@ test('SST is pinned for every platform on which Bursar is built', () => {
   expect(platforms).toEqual(known)
 })
 
-/** An SST that prints its arguments and the stage's variable, and ends with 3. */
+/** An SST that prints its arguments, and the secret that it reads up to a mark, and ends with 3. */
 const published: Published = {
   name: `sst-${PLATFORM}`,
   version: SST_VERSION,
-  files: { 'bin/sst': '#!/bin/sh\necho "$@"\nexit 3\n' },
+  files: { 'bin/sst': '#!/bin/sh\necho "$@"\n[ "$1" = secret ] && echo "$(cat; echo .)"\nexit 3\n' },
 }
 
 /** Runs `sst.ts` in a project where the registry has that package. */
@@ -42,6 +42,7 @@ async function sst(project: string, ...args: string[]) {
     const child = execFile(process.execPath, words, { cwd: project, env }, (_, out, err) =>
       resolve({ code: child.exitCode, out, err }),
     )
+    child.stdin?.end('sk_live_1\r\n')
   })
   await registry.close()
   return { ...ran, asked: registry.asked.length }
@@ -60,15 +61,15 @@ test('a package that is not the pinned one is refused in a sentence, and never r
   )
 })
 
-test('the pinned package is fetched once, gets the arguments, and its code is the command’s', async () => {
+test('the pinned package is fetched once, gets the arguments and a secret without its line break, and its code is the command’s', async () => {
   const project = copyProject()
   const file = join(project, 'functions/deploy/tools.ts')
   const pinned = tools.find(({ program, platform }) => program === 'sst' && platform === PLATFORM)!.integrity
   writeFileSync(file, readFileSync(file, 'utf8').replace(pinned, integrityOf(tarballOf(published))))
-  const first = await sst(project, 'secret', 'set', 'RootSecret', 'a b', '--stage', 'dev-ada')
+  const first = await sst(project, 'secret', 'set', 'StripeSecretKey', '--stage', 'dev-ada')
   expect(first).toEqual({
     code: 3,
-    out: 'secret set RootSecret a b --stage dev-ada\n',
+    out: 'secret set StripeSecretKey --stage dev-ada\nsk_live_1.\n',
     err: `fetching ${title} through npm, this once, into ${TOOLS_FOLDER}\nfetched ${title}\n`,
     asked: expect.any(Number),
   })
