@@ -59,6 +59,7 @@ test('a span that goes over two lines is one command, whose script and secret ar
 
 test('what a reader has to fill in is filled in, and anything else is refused by name', () => {
   expect(filled({ text: 'KEY=pk_live_… # rk_live_…' }, FILLS)).toBe('KEY=pk_live_51NotReal # rk_live_…')
+  expect(filled({ text: 'API_ADDRESS=closed' }, FILLS)).toBe('API_ADDRESS=closed')
   expect(() => filled({ text: 'aws s3 ls <bucket>' }, FILLS)).toThrow(/what a reader puts in for <bucket>$/)
   expect(() => filled({ text: 'KEY=xy_…' }, FILLS)).toThrow(/for KEY=xy_…$/)
 })

@@ -14,7 +14,7 @@ export const FILLS: Fills = {
   '<the secret in use>': "$(npm run -s sst -- secret list --stage production | sed -n 's/^RootSecret=//p')",
   '<stage>': 'production',
   '<function>': 'jobs-note-mail-event',
-  ADDRESS: 'ada@mail.acme.io',
+  '--email-address ADDRESS': '--email-address ada@mail.acme.io',
 }
 
 /**
