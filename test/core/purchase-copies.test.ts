@@ -150,6 +150,27 @@ test('a refund that fails for a reason that nobody foresaw is no pending one', a
   await expect(refund).rejects.toThrow('torn')
 })
 
+test('a refund whose answer cannot be stored is no pending one, unless another run has stored it', async () => {
+  const world = await held()
+  let isMade = false
+  const made = paying(world, {
+    createRefund: async (...request) => {
+      isMade = true
+      return world.ports.payments.createRefund(...request)
+    },
+  })
+  const table = new Proxy(world.ports.table, {
+    get: (object, name, receiver) =>
+      isMade && (name === 'update' || name === 'transact')
+        ? () => Promise.reject(new TypeError('torn'))
+        : Reflect.get(object, name, receiver),
+  })
+  const of = { accountId: world.accountId, purchaseId: [...world.creditedAtMs.keys()][0] ?? '' }
+  const via = { ...made, table, origin: { by: 'operator', name: 'bob' } } as Ports
+  const refund = orderRefund(via, of, { what: 'all' }, { reason: 'a ticket', idempotencyKey: undefined })
+  await expect(refund).rejects.toThrow('torn')
+})
+
 test('a refund that Stripe refuses is told with its reason, and again to who repeats the request', async () => {
   const world = await held()
   const refusing = paying(world, {
@@ -395,6 +416,21 @@ describe('what a payment belongs to', () => {
     // It may still become that of the purchase, so it is no stray.
     expect(await owner({ ...fits, amountCents: 98 })).toMatchObject({ kind: 'unexplained', purchase: { id } })
     expect(await owner({ ...fits, metadata: { ...payment.metadata } })).toMatchObject({ kind: 'stray' })
+  })
+
+  test('is no lost purchase after a restore while its purchase is there', async () => {
+    const { world, payment } = await paid()
+    const down = () => Promise.reject(new Error('down'))
+    await world.buy(paying(world, { createPayment: down as never }))
+    world.mistakes.length = 0
+    const { id, customerId } = await openPurchase(world)
+    const metadata = { ...payment.metadata, purchase: id }
+    const other = { ...payment, id: 'pi_new', metadata, customerId, amountCents: 98 } as Payment
+    const restored = { ...world.ports, sessionsSinceMs: world.nowMs() }
+    expect(await examinePayment(restored, { ...other, latestChargeId: undefined } as never)).toEqual({
+      alarm: 'charged, but not credited; refund it in Stripe',
+    })
+    expect(await units(world)).toBe(1100)
   })
 
   test('is nothing of ours in another deployment, or with nothing that names us', async () => {
