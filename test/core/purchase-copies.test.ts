@@ -9,7 +9,7 @@ import { finishPurchase } from '../../core/purchases/credit.ts'
 import { orderRefund } from '../../core/purchases/order-refund.ts'
 import { ownerOfPayment } from '../../core/purchases/payment-owner.ts'
 import { type Purchase, parsePurchase, readPurchase } from '../../core/purchases/purchase.ts'
-import { examinePayment } from '../../core/purchases/reconcile.ts'
+import { compareRecorded, examinePayment } from '../../core/purchases/reconcile.ts'
 import { reconcileAccount } from '../../core/purchases/reconcile-account.ts'
 import { setRenewal } from '../../core/purchases/renewal-settings.ts'
 import { settlePurchase } from '../../core/purchases/settle.ts'
@@ -297,6 +297,22 @@ describe('a job whose run is out of time', () => {
     expect(await settleRefunds(world.ports, whole)).toEqual({ done: 1, failed: 0 })
     expect(await settlePayments(world.ports, whole)).toEqual({ credited: 0, ended: 1, waiting: 0, failed: 0 })
   })
+})
+
+test('a run leaves to another one what that has just begun, and counts it as nothing done', async () => {
+  const world = await held()
+  const down = () => Promise.reject(new DomainError('temporarily_unavailable'))
+  await world.orderRefund(0, { what: 'all' }, paying(world, { createRefund: down }))
+  await world.buy(paying(world, { confirmPayment: down }))
+  world.advance(DAY_MS)
+  const isLease = (write: object) => 'update' in write
+  const { table, lost } = losingRaces(world.ports.table, isLease)
+  const via = { ...world.ports, table }
+  const run = { untilMs: world.nowMs() + MINUTE_MS, width: 1, alarm: () => undefined }
+  expect(await settleRefunds(via, run)).toEqual({ done: 0, failed: 0 })
+  expect(await settlePayments(via, run)).toEqual({ credited: 0, ended: 0, waiting: 0, failed: 0 })
+  expect(await compareRecorded(via, run)).toEqual({ done: 0, failed: 0 })
+  expect(lost()).toBeGreaterThanOrEqual(3)
 })
 
 describe('a threshold of renewals', () => {
