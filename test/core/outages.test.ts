@@ -90,6 +90,16 @@ const flows: Record<string, Flow> = {
     },
     act: (world, via) => world.deliver(via),
   },
+  'the job that collects owed units': {
+    prepare: async (world) => {
+      await held(world)
+      await world.lease(900, 'return')
+      await world.refund(0)
+      await world.deliver()
+      world.advance(HOUR_MS)
+    },
+    act: (world, via) => world.job('expireReservations', via),
+  },
   'a refund that an operator orders': {
     prepare: held,
     act: (world, via) => world.orderRefund(0, { what: 'units_left' }, via, 'key'),

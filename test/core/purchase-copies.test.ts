@@ -150,6 +150,50 @@ test('a refund that fails for a reason that nobody foresaw is no pending one', a
   await expect(refund).rejects.toThrow('torn')
 })
 
+test('a sign-up that was declined may be sent again later, and asks the bank again', async () => {
+  const world = await openPurchaseWorld()
+  const card = await world.newCard(DECLINED)
+  expect(await world.signUp(card)).toBe('card_declined')
+  world.advance(HOUR_MS)
+  const stored = world.stripe.state.cards[card]
+  if (stored) stored.number = GOOD
+  expect(await world.signUp(card)).toBe('paid')
+})
+
+test('each later try to create a payment has an idempotency key of its own', async () => {
+  const world = await held()
+  await world.consumeTo(3)
+  const asked: (string | undefined)[] = []
+  const down = paying(world, {
+    createPayment: ({ idempotencyKey }) => {
+      asked.push(idempotencyKey)
+      return Promise.reject(new DomainError('temporarily_unavailable'))
+    },
+  })
+  await world.job('checkQuotas', down)
+  const [first = ''] = asked
+  for (const minutes of [2, 3]) {
+    world.advance(minutes * MINUTE_MS)
+    await world.job('settlePayments', down)
+  }
+  expect(asked).toEqual([first, `${first}_2`, `${first}_5`])
+})
+
+test('a renewal that another run has begun is looked at a minute later', async () => {
+  const world = await held()
+  await world.consumeTo(3)
+  const { table, lost } = losingRaces(
+    world.ports.table,
+    (write) => 'update' in write && JSON.stringify(write).includes('openPurchase'),
+  )
+  const run = { untilMs: world.nowMs() + MINUTE_MS, width: 1 }
+  const checked = await checkQuotas({ ...world.ports, table }, run)
+  expect(lost()).toBeGreaterThan(0)
+  expect(checked).toEqual({ notices: 1, renewed: 0, tried: 0, failed: 0 })
+  expect(world.items().find(({ sk }) => sk === '#QUOTA')?.dueAtMs).toBe(world.nowMs() + MINUTE_MS)
+  expect(world.charges()).toHaveLength(1)
+})
+
 test('a refund whose answer cannot be stored is no pending one, unless another run has stored it', async () => {
   const world = await held()
   let isMade = false

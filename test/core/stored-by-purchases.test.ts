@@ -456,6 +456,15 @@ const flows: Record<string, Record<string, Step>> = {
     }),
     'the jobs run': jobs,
   },
+  'units that run out without renewals': {
+    ...begun,
+    'switches renewals off': (world, via) => world.setRenewal(false, via),
+    'spends all': (world, via) => world.consumeTo(0, via),
+    'asks for more': (world, via) => world.consume(5, via),
+    'the job tells': check,
+    'asks for more again': (world, via) => world.consume(5, via),
+    'the job has told': check,
+  },
   'settings of renewals': {
     'below some units before the first bundle': choose({ below: 200 }),
     'below too many units before the first bundle': choose({ below: 900_000 }),
