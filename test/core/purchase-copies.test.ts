@@ -150,6 +150,29 @@ test('a refund that fails for a reason that nobody foresaw is no pending one', a
   await expect(refund).rejects.toThrow('torn')
 })
 
+test('a purchase was paid by the card that its payment names, or else by the one that it was for', async () => {
+  const paidBy = async (change: (cardId: string) => string | undefined) => {
+    const world = await held()
+    await world.buy(
+      paying(world, {
+        confirmPayment: async (...request) => {
+          await world.ports.payments.confirmPayment(...request)
+          throw new DomainError('temporarily_unavailable')
+        },
+      }),
+    )
+    const purchase = await openPurchase(world)
+    const payment = (await world.ports.payments.readPayment(purchase.paymentId ?? '')) as Payment
+    const of = { ...payment, paymentMethodId: change(purchase.cardId) }
+    await settlePurchase(world.ports, purchase, of as Payment)
+    const { cardId } = (await readPurchase(world.ports, world.accountId, purchase.id)) as Purchase
+    return cardId === purchase.cardId ? 'its card' : cardId
+  }
+  expect(await paidBy((cardId) => cardId)).toBe('its card')
+  expect(await paidBy(() => 'pm_other')).toBe('pm_other')
+  expect(await paidBy(() => undefined)).toBe('its card')
+})
+
 test('a sign-up that was declined may be sent again later, and asks the bank again', async () => {
   const world = await openPurchaseWorld()
   const card = await world.newCard(DECLINED)
