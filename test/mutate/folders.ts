@@ -29,7 +29,7 @@ export const TESTS: Record<string, string[]> = {
   ],
   'core/keys': [
     'test/core/{application-keys,credential-cache,holder,key-limits,key-settings,key-text}.test.ts',
-    'test/core/{credential-outages,limit-change,services}.test.ts',
+    'test/core/{access-outages,limit-change,services}.test.ts',
     'test/jobs/reseal.test.ts',
     'test/v1/{activate,change-key,change-password,create-key,delete-key,key-login,list-keys,rotate-key}.test.ts',
     'test/rest/{create,delete,get,update}-app.test.ts',
@@ -39,7 +39,7 @@ export const TESTS: Record<string, string[]> = {
   ],
   'core/credentials': [
     'test/core/{asked-mails,first-sign-in,holder,mail-flood,mailed-codes,passkeys}.test.ts',
-    'test/core/{credential-outages,password-hash,password-tries}.test.ts',
+    'test/core/{access-outages,password-hash,password-tries}.test.ts',
     'test/core/{recovery,reset,session-list,sign-in,stranger-tries,two-factor,typed-codes}.test.ts',
     'test/v1/{activate,change-password,confirm-session,login,logout,refresh,register,resend}.test.ts',
     'test/v1/{enrol,verify,remove}-two-factor.test.ts',

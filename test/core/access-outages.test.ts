@@ -36,6 +36,8 @@ import { EMAIL, ORIGIN, openAccountWorld, PASSWORD, SESSION } from '../machine/a
 import { newAuthenticator } from '../support/authenticator.ts'
 
 /*
+ * What outages and lost races do to sign-ins, credentials and keys.
+ *
  * An outage of the table is no lost race and no refusal: wherever it comes, the request fails with it, so that nobody takes
  * a change for made, or for impossible, of which nothing is known.
  */
