@@ -132,5 +132,4 @@ async function checkPasskey(
  * always 0, as with passkeys that are synced between devices. Another counter is that of a copy, or of the original
  * after its copy was used, and both are refused; the owner signs in with the password, and removes the passkey.
  */
-export const isCounterNew = (stored: number, sent: number): boolean =>
-  sent > stored || (sent === 0 && stored === 0)
+export const isCounterNew = (stored: number, sent: number): boolean => stored === 0 || sent > stored

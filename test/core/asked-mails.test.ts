@@ -328,10 +328,11 @@ describe('a run of the job', () => {
     expect(world.mails).toHaveLength(2)
   })
 
-  test('looks again a second later if many have asked, and otherwise ends', async () => {
+  test('looks again a second later if many have asked, at once if it has left some, and otherwise ends', async () => {
     for (const [count, expected] of [
       [19, []],
       [20, [1000]],
+      [23, []],
     ] as const) {
       const { ports, memory, nowMs } = await open()
       for (let n = 0; n < count; n++) {

@@ -607,6 +607,11 @@ describe('a change of the password', () => {
     expect(await again({ newPassword: 'Another-horse1!' })).toBe('session_ended')
     expect(await again({ name: 'Ada' })).toBe('session_ended')
     expect(await again({ replaceKeys: true })).toBe('session_ended')
+    const other = await changing()
+    const before = await other.caller()
+    const input = { newPassword: NEW, oldPassword: PASSWORD, name: 'Ada', replaceKeys: true }
+    for (let copy = 0; copy < 2; copy++)
+      expect(await codeOf(changePassword(other.ports, before, input))).toBe('done')
   })
 
   test('that replaces the keys begins again if a key is made meanwhile, and that one goes, too', async () => {
