@@ -7,7 +7,7 @@ import { buyBundle } from '../../core/purchases/buy.ts'
 import { checkQuota, checkQuotas } from '../../core/purchases/check-quotas.ts'
 import { finishPurchase } from '../../core/purchases/credit.ts'
 import { orderRefund } from '../../core/purchases/order-refund.ts'
-import { ownerOfPayment } from '../../core/purchases/payment-owner.ts'
+import { ownerOfPayment, recordedPurchase } from '../../core/purchases/payment-owner.ts'
 import { type Purchase, parsePurchase, readPurchase } from '../../core/purchases/purchase.ts'
 import { compareRecorded, examinePayment } from '../../core/purchases/reconcile.ts'
 import { reconcileAccount } from '../../core/purchases/reconcile-account.ts'
@@ -499,6 +499,15 @@ describe('what a payment belongs to', () => {
     // It may still become that of the purchase, so it is no stray.
     expect(await owner({ ...fits, amountCents: 98 })).toMatchObject({ kind: 'unexplained', purchase: { id } })
     expect(await owner({ ...fits, metadata: { ...payment.metadata } })).toMatchObject({ kind: 'stray' })
+  })
+
+  test('is not the purchase that its record names, if that has another payment', async () => {
+    const { world, payment } = await paid()
+    const record = world.items().find(({ pk }) => pk === `PAYMENT#${payment.id}`) ?? {}
+    await world.ports.table.put({ ...record, pk: 'PAYMENT#pi_new' } as never)
+    expect(await recordedPurchase(world.ports, payment.id)).toMatchObject({ paymentId: payment.id })
+    expect(await recordedPurchase(world.ports, 'pi_new')).toBeUndefined()
+    expect(await recordedPurchase(world.ports, 'pi_none')).toBeUndefined()
   })
 
   test('is no lost purchase after a restore while its purchase is there', async () => {
