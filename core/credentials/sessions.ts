@@ -22,7 +22,7 @@ import type { Deps, Tokens } from '../ports.ts'
 import { macTexts } from '../rotation.ts'
 import { attr, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { type Key, keys } from '../table/keys.ts'
-import { ConditionFailed } from '../table/table.ts'
+import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
 import { HOUR_MS } from '../time.ts'
 import { deviceName } from './device.ts'
@@ -493,8 +493,11 @@ export const signOutAccount = (deps: Deps<'table'>, accountId: string, reason: s
 /** Ends every session of the account, and voids every change that one of them has begun. */
 export async function endEverySession(deps: Deps<'table'>, account: Account): Promise<void> {
   const { set, remove } = changeHolder(account)
-  await deps.table.transact([
-    { update: keys.profile(account.id), set: setRemove(set, remove), if: expr`attribute_exists(pk)` },
-    ...auditWrites(deps, { accountId: account.id, action: 'account.signed-out-everywhere', by: 'owner' }),
-  ])
+  // An account that is gone has no sessions.
+  await deps.table
+    .transact([
+      { update: keys.profile(account.id), set: setRemove(set, remove), if: expr`attribute_exists(pk)` },
+      ...auditWrites(deps, { accountId: account.id, action: 'account.signed-out-everywhere', by: 'owner' }),
+    ])
+    .catch(ignoreRefusal)
 }
