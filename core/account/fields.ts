@@ -75,7 +75,7 @@ export const password = z
       `must have one of ${[...passwordRule.symbols].join(' ')}`,
     ),
     z.regex(
-      /^(?!\s)[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]*(?<!\s)$/u,
+      /^(?!\s)[^\p{Cc}\p{Cs}\u2028\u2029]*(?<!\s)$/u,
       'must not begin or end with a space or have control characters',
     ),
   )

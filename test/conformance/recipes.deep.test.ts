@@ -100,6 +100,8 @@ const get = async (path) => (await fetch(server.url + path)).json()
 const post = async (path, json) => (await fetch(server.url + path, {
   method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(json) })).json()
 await post('/rest/users', { username: 'ada', email: 'ada@mail.example', password: 'Hello123!' })
+const [{ text }] = await get('/_local/mail?to=ada@mail.example')
+await post('/v1/auth/activate', { code: /[0-9a-f]{32}/.exec(text)[0] })
 const { accessToken } = await post('/v1/auth/login', { username: 'ada', password: 'Hello123!' })
 const greet = (headers) => fetch(server.url + '/v1/greeting', { headers })
 const token = { authorization: 'Bearer ' + accessToken }

@@ -154,6 +154,7 @@ describe('POST and DELETE /_local/{service}/faults', () => {
     expect(await local('POST /_local/cognito/faults', throttle)).toEqual(DONE)
     const person = newPerson()
     expect((await register(person)).status).toBe(201)
+    await confirm(person)
     expect((await login(person)).status).toBe(503)
     expect(await local('DELETE /_local/cognito/faults')).toEqual(DONE)
     expect((await login(person)).status).toBe(200)
