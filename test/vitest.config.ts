@@ -13,7 +13,6 @@ export const ALONE = [
   'test/conformance/root-secret.deep.test.ts',
   'test/conformance/tokens.deep.test.ts',
   'test/conformance/webhooks.deep.test.ts',
-  'test/infra/live.test.ts',
 ]
 
 /** Files with a process to themselves come first: a worker keeps its process only from one shared file to the next. */

@@ -30,7 +30,7 @@ export const budgets: Record<FunctionClass, Budget> = {
   // shares its write with others of the process (12 KB), and knows two root secrets (1 KB).
   usage: { initKb: 93, packageKb: 93, ratio: 1.18 },
   // Audit log and events: 12 KB. The heaviest takes 1.43 to 1.50.
-  table: { initKb: 230, packageKb: 630, ratio: 1.55 },
+  table: { initKb: 230, packageKb: 640, ratio: 1.55 },
   // The heaviest takes 1.66 to 1.74.
   identityOrMail: { initKb: 400, packageKb: 750, ratio: 1.8 },
   // Rare, and no customer waits for them: an erasure takes 1.83 to 1.90.

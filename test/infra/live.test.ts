@@ -24,6 +24,8 @@ let started = 0
 async function start(
   changes: Record<string, string> = {},
 ): Promise<typeof import('../../functions/http/live.ts')> {
+  // Another test file of the same process has started a stack.
+  for (const name of Object.values(needs).flatMap(({ settings }) => settings)) vi.stubEnv(name, undefined)
   for (const [name, value] of Object.entries({ ...ENV, ...changes })) vi.stubEnv(name, value)
   // Under another name it is another module, which has opened no port yet.
   return import(/* @vite-ignore */ `${LIVE}?container=${++started}`)
