@@ -87,8 +87,17 @@ describe('a port may call what its adapter calls, and nothing else', () => {
 })
 
 describe('a function that needs a port has every setting that live.ts reads for the port', () => {
+  // What several ports take together stands once.
+  const shared = new Map(
+    [...read('functions/http/live.ts').matchAll(/^const (\w+Config) = \(\) => \(\{(.*?)^\}\)/gms)].map(
+      ([, name = '', text = '']) => [name, text],
+    ),
+  )
+  const withShared = (block: string): string =>
+    [block, ...[...block.matchAll(/(\w+Config)\(\)/g)].map(([, name = '']) => shared.get(name))].join('\n')
+
   const readBy = [...adapters].map(([name, block]) => {
-    const names = [...block.matchAll(/setting\('(\w+)'/gi)].flatMap(([, setting = '']) => setting)
+    const names = [...withShared(block).matchAll(/setting\('(\w+)'/gi)].flatMap(([, setting = '']) => setting)
     // Lambda always sets its own variables.
     return [name, new Set(names.filter((setting) => !setting.startsWith('AWS_')))] as const
   })
