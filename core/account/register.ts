@@ -1,4 +1,3 @@
-import { newCode } from '../credentials/codes.ts'
 import { isRegisteredPassword, sealPassword } from '../credentials/first-password.ts'
 import { countWrongPasswordOf, readName, requireUnlocked } from '../credentials/password-tries.ts'
 import { lookAtPassword, networkMac } from '../credentials/stranger-tries.ts'
@@ -7,7 +6,7 @@ import { announce } from '../events/outbox.ts'
 import { countedWrite } from '../limits/limits.ts'
 import { mailboxOf } from '../limits/mailbox.ts'
 import { mailboxLimits } from '../limits/mailbox-limits.ts'
-import { deliverMailOrLeave, queueMail } from '../notifications/outbox.ts'
+import { deliverMailOrLeave } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
@@ -18,7 +17,7 @@ import { type Account, type Profile, parseProfile } from './account.ts'
 import { emailKey, usernameKey } from './fields.ts'
 import { requireMailDomain } from './mail-domains.ts'
 import { newAccount } from './new-account.ts'
-import { moveUnconfirmed, UNCONFIRMED_MS } from './unconfirmed.ts'
+import { confirmationOf, moveUnconfirmed, UNCONFIRMED_MS } from './unconfirmed.ts'
 
 export type RegisterDeps = Deps<'table' | 'keyring' | 'mail' | 'mailDomains'>
 
@@ -47,7 +46,7 @@ export async function registerAccount(deps: RegisterDeps, input: Registration): 
 }
 
 async function registerOnce(deps: RegisterDeps, input: Registration): Promise<Account> {
-  const { profile, item, quota, keyLookup, code, mail, mailWrite } = newRegistration(deps, input)
+  const { profile, item, quota, keyLookup, mail, mailed } = newRegistration(deps, input)
   const guard = { accountId: profile.id }
   // Counted in the transaction that takes the names, so that no repeat of the request is counted again.
   const counted = countSignUp(deps, input.email)
@@ -59,8 +58,7 @@ async function registerOnce(deps: RegisterDeps, input: Registration): Promise<Ac
       { put: keyLookup, if: absent },
       { put: quota },
       counted.write,
-      { put: code.item },
-      mailWrite,
+      ...mailed,
       announce(deps, profile.id, 'account.registered', {}),
     ])
   } catch (error) {
@@ -146,7 +144,7 @@ async function moveRegistration(deps: RegisterDeps, profile: Profile, email: str
 function newRegistration(deps: RegisterDeps, { username, email, password, name }: Registration) {
   const { profile: fresh, ...others } = newAccount(deps, { username, email })
   const { id, createdAtMs } = fresh
-  const code = newCode(deps, 'confirm-email', id)
+  const { confirmCode, mail, writes: mailed } = confirmationOf(deps, fresh, email)
   // Until the address is confirmed: then only the network that has shown the code stays.
   const network = networkMac(deps, id)
   const profile: Profile = {
@@ -155,12 +153,10 @@ function newRegistration(deps: RegisterDeps, { username, email, password, name }
     ...(network !== undefined && { networks: [network] }),
     status: 'active',
     emailVerified: false,
-    confirmCode: code.lookup,
+    confirmCode,
     registeredPassword: sealPassword(deps, id, password),
     unenrolled: true,
   }
-  const letter = { accountId: id, to: email, values: { username }, codeLookup: code.lookup }
-  const { mail, write: mailWrite } = queueMail(deps, { ...letter, template: 'confirm-email' })
   const item = { ...keys.profile(id), ...profile, ...dueAt('PENDING', id, createdAtMs + UNCONFIRMED_MS) }
-  return { profile, item, code, mail, mailWrite, ...others }
+  return { profile, item, mail, mailed, ...others }
 }

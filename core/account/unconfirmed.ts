@@ -20,9 +20,29 @@ export const UNCONFIRMED_MS = 7 * DAY_MS
 const LEFTOVERS = ['KEY#', 'NOTICE#', 'MAIL#', 'DAY#', AUDIT_PREFIX, 'OUT', LISTED_PREFIX]
 
 /**
+ * The code that confirms an unconfirmed account's address, and the mail that brings it there.
+ * @param waitMs how long the job waits before it sends the mail instead; 0 if only the job is to send the mail.
+ * @returns the look-up half for the profile, the mail, and the writes that store code and mail.
+ */
+export function confirmationOf(
+  deps: Deps,
+  { id: accountId, username }: Pick<Profile, 'id' | 'username'>,
+  email: string,
+  waitMs?: number,
+): { confirmCode: string; mail: QueuedMail; writes: Write[] } {
+  const code = newCode(deps, 'confirm-email', accountId)
+  const { mail, write } = queueMail(
+    deps,
+    { accountId, to: email, template: 'confirm-email', values: { username }, codeLookup: code.lookup },
+    waitMs,
+  )
+  return { confirmCode: code.lookup, mail, writes: [{ put: code.item }, write] }
+}
+
+/**
  * Nobody has proved the old address, so nobody is asked: the account has the new one at once, unconfirmed too, and a code
  * is mailed to it. Codes that were mailed to the old one work no longer. The first write is that of the profile.
- * @param waitMs how long the job waits before it sends the mail instead; 0 if only the job is to send the mail.
+ * @param waitMs as of `confirmationOf`
  */
 export function moveUnconfirmed(
   deps: Deps,
@@ -30,26 +50,23 @@ export function moveUnconfirmed(
   email: string,
   waitMs?: number,
 ): { mail: QueuedMail; writes: Write[]; confirmCode: string } {
-  const { id: accountId, username } = account
+  const { id: accountId } = account
   const nowMs = deps.clock.nowMs()
-  const code = newCode(deps, 'confirm-email', accountId)
+  const { confirmCode, mail, writes: mailed } = confirmationOf(deps, account, email, waitMs)
   const trusted = trustAddress(nowMs)
-  const letter = { accountId, to: email, values: { username }, codeLookup: code.lookup }
-  const { mail, write } = queueMail(deps, { ...letter, template: 'confirm-email' }, waitMs)
   const writes: Write[] = [
     {
       update: keys.profile(accountId),
       set: setRemove(
-        [expr`#email = ${email}, #confirmCode = ${code.lookup}, #updatedAtMs = ${nowMs}`, ...trusted.set],
+        [expr`#email = ${email}, #confirmCode = ${confirmCode}, #updatedAtMs = ${nowMs}`, ...trusted.set],
         [expr`#resetCode`, ...trusted.remove],
       ),
       if: unchangedSince(account, ['status', 'email', 'emailVerified', 'generation', 'confirmCode']),
     },
     ...moveGuard(keys.emailGuard(emailKey(account.email)), keys.emailGuard(emailKey(email)), accountId),
-    { put: code.item },
-    write,
+    ...mailed,
   ]
-  return { mail, writes, confirmCode: code.lookup }
+  return { mail, writes, confirmCode }
 }
 
 /**

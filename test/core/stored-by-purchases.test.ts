@@ -133,6 +133,14 @@ const byHand =
     })
     return status
   }
+/** The account's bundle has so many units for a cent less. */
+const sells =
+  (units: number): Step =>
+  async (world) => {
+    const plan = { version: 0, units, priceCents: 98, currency: 'USD', lowPercent: 20, renewalPercent: 5 }
+    await world.ports.table.update(keys.profile(world.accountId), expr`SET #plan = ${plan}`)
+  }
+
 /** A step of a deployment whose table was restored an hour ago. */
 const restored =
   (step: Step): Step =>
@@ -511,33 +519,11 @@ const flows: Record<string, Record<string, Step>> = {
     ...begun,
     'runs low': runLow,
     'the payment is not created': whileDown('createPayment', check),
-    'the price changes': async (world) => {
-      const key = keys.profile(world.accountId)
-      const plan = {
-        version: 0,
-        units: 1000,
-        priceCents: 98,
-        currency: 'USD',
-        lowPercent: 20,
-        renewalPercent: 5,
-      }
-      await world.ports.table.update(key, expr`SET #plan = ${plan}`)
-    },
+    'the price changes': sells(1000),
     'two minutes pass': pass(2 * MINUTE_MS),
     'the job ends it': settle,
     'the payment is not created again': whileDown('createPayment', check),
-    'other units are sold': async (world) => {
-      const key = keys.profile(world.accountId)
-      const plan = {
-        version: 0,
-        units: 900,
-        priceCents: 98,
-        currency: 'USD',
-        lowPercent: 20,
-        renewalPercent: 5,
-      }
-      await world.ports.table.update(key, expr`SET #plan = ${plan}`)
-    },
+    'other units are sold': sells(900),
     'two more minutes pass': pass(2 * MINUTE_MS),
     'the job ends that as well': settle,
     'the payment is not created a third time': whileDown('createPayment', check),
