@@ -23,8 +23,8 @@ export const MEASURED = {
   publishNew: {
     count: 1,
     cost: {
-      dynamodb: { Query: 2, GetItem: 1, UpdateItem: 1, TransactWriteItems: 2 },
-      readUnits: 3,
+      dynamodb: { Query: 1, GetItem: 1, UpdateItem: 1, TransactWriteItems: 2 },
+      readUnits: 2,
       writeUnits: 14,
       events: { PutEvents: 2 },
     },
@@ -41,8 +41,8 @@ export const MEASURED = {
   publishFirst: {
     count: 1,
     cost: {
-      dynamodb: { Query: 2, GetItem: 2, UpdateItem: 4, TransactWriteItems: 1 },
-      readUnits: 4,
+      dynamodb: { Query: 1, GetItem: 2, UpdateItem: 4, TransactWriteItems: 1 },
+      readUnits: 3,
       writeUnits: 15,
       events: { PutEvents: 4 },
     },
@@ -68,8 +68,8 @@ export const MEASURED = {
   publishLow: {
     count: 1,
     cost: {
-      dynamodb: { Query: 2, GetItem: 1, UpdateItem: 2 },
-      readUnits: 3,
+      dynamodb: { Query: 1, GetItem: 1, UpdateItem: 2 },
+      readUnits: 2,
       writeUnits: 3,
       events: { PutEvents: 1 },
     },
@@ -99,8 +99,8 @@ export const MEASURED = {
   publishRenewal: {
     count: 1,
     cost: {
-      dynamodb: { Query: 2, GetItem: 2, UpdateItem: 1, TransactWriteItems: 1 },
-      readUnits: 4,
+      dynamodb: { Query: 1, GetItem: 2, UpdateItem: 1, TransactWriteItems: 1 },
+      readUnits: 3,
       writeUnits: 10,
       events: { PutEvents: 1 },
     },
@@ -134,8 +134,8 @@ export const MEASURED = {
   publishRefund: {
     count: 1,
     cost: {
-      dynamodb: { Query: 2, GetItem: 1, UpdateItem: 2, TransactWriteItems: 1 },
-      readUnits: 3,
+      dynamodb: { Query: 1, GetItem: 1, UpdateItem: 2, TransactWriteItems: 1 },
+      readUnits: 2,
       writeUnits: 8,
       events: { PutEvents: 2 },
     },

@@ -187,7 +187,10 @@ function openWorld(scale: Scale, settings: Settings, about: Assumptions, payingS
     countAll(served)
     for (const [each, times] of Object.entries(served))
       addPlaces(surge, each as OperationName, times * (60 / seconds - 1))
-    if (Object.keys(served).length > 0) count('lookAgain', settings.jobParts)
+    if (Object.keys(served).length > 0) {
+      count('lookAgain', settings.jobParts)
+      if (name === 'publishEvents') count('readEndpoints', settings.jobParts)
+    }
     return served
   }
 

@@ -64,6 +64,9 @@ const work = (cost: Cost, places: Places = {}): Operation => ({ ...run(cost, pla
 /** A job that has found work looks at all shards again. */
 export const LOOK: Cost = { dynamodb: { Query: DUE_SHARDS }, readUnits: DUE_SHARDS / 2, writeUnits: 0 }
 
+/** A run that publishes events reads once who gets them. */
+export const READ_ENDPOINTS: Cost = { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }
+
 /** What happens in a month. Costs of requests are those that the tests of the rows pin, all others are measured. */
 export const OPERATIONS = {
   register: request(pinned('POST /rest/users'), {
@@ -125,6 +128,7 @@ export const OPERATIONS = {
     'due PAYMENT': 1,
   }),
   lookAgain: work(LOOK),
+  readEndpoints: work(READ_ENDPOINTS),
   idleMinute: { ...run(MEASURED.idleMinute.cost), runs: 9 },
   idleSweep: run(MEASURED.idleSweep.cost),
 } satisfies Record<string, Operation>
