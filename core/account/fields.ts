@@ -43,6 +43,17 @@ export const email = z
     z.refine(hasMailDomain, 'must be an e-mail address with a valid domain'),
   )
 
+/** Whether mail can be sent to an address: SES takes only ASCII before the @. */
+export const isMailable = (address: string): boolean => !/[^\x20-\x7e].*@/u.test(address)
+
+/**
+ * An address that an account gets. Who signs in with an address may have another one: those of imported accounts have been
+ * confirmed elsewhere.
+ */
+export const newEmail = email.check(
+  z.refine(isMailable, 'must have no accents or other scripts before the @, because no mail can be sent there'),
+)
+
 /**
  * The most UTF-16 units of a password before it is normalised: NFC composes at most four units into one. Longer
  * text is too long in any form, and normalising it could take long.

@@ -1,5 +1,5 @@
 import type { Profile } from '../account/account.ts'
-import { emailKey } from '../account/fields.ts'
+import { emailKey, isMailable } from '../account/fields.ts'
 import { unmark } from '../account/listed.ts'
 import { type Expression, expr } from '../table/expression.ts'
 import type { Write } from '../table/table.ts'
@@ -13,12 +13,9 @@ type Marks = NonNullable<Profile['undeliverable']>
 /** What the account says about the delivery of its mail. */
 type Marked = Pick<Profile, 'email' | 'undeliverable'>
 
-/** SES takes only ASCII before the @. */
-const isUnsupported = (address: string): boolean => /[^\x20-\x7e].*@/u.test(address)
-
 /** Whether mail to the account's own address does not arrive, as far as is known. */
 export const isUndeliverable = ({ email, undeliverable = {} }: Marked): boolean =>
-  isUnsupported(email) || Object.hasOwn(undeliverable, emailKey(email))
+  !isMailable(email) || Object.hasOwn(undeliverable, emailKey(email))
 
 /** After this time a person's request for a code may find out whether an address that bounced works again. */
 const CODE_AGAIN_MS = DAY_MS
@@ -34,7 +31,7 @@ export function holdsMailBack(
   hasCode: boolean,
   nowMs: number,
 ): boolean {
-  if (isUnsupported(address)) return true
+  if (!isMailable(address)) return true
   const mark = undeliverable[emailKey(address)]
   if (!mark) return false
   const isFinal = mark.reason === 'complained' || mark.reason === 'replaced'

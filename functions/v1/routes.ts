@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { email, label, partOfName, password, twofa, typedPassword } from '../../core/account/fields.ts'
+import { email, label, newEmail, partOfName, password, twofa, typedPassword } from '../../core/account/fields.ts'
 import { assertion, attestation } from '../../core/credentials/passkey-shapes.ts'
 import {
   linkCode,
@@ -427,7 +427,7 @@ export const v1 = place('v1', {
     description: descriptions.register,
     auth: 'public',
     guards: ['signup', 'mail', 'password'],
-    body: z.strictObject({ name: partOfName, surname: partOfName, email, password }),
+    body: z.strictObject({ name: partOfName, surname: partOfName, email: newEmail, password }),
     responses: { 201: null },
     errors: ['email_taken', 'password_locked'],
     needs: ['table', 'keyring', 'mail', 'challenge', 'mailDomains'],

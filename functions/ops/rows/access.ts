@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { email } from '../../../core/account/fields.ts'
+import { newEmail } from '../../../core/account/fields.ts'
 import { reasonText as reason } from '../../../core/operators/reason.ts'
 import { exportCursor, exportPage } from '../../http/export-schema.ts'
 import { markdown } from '../../http/markdown.ts'
@@ -124,7 +124,7 @@ export const access = {
     auth: 'operator',
     role: 'support',
     path,
-    body: z.strictObject({ reason, email, proof }),
+    body: z.strictObject({ reason, email: newEmail, proof }),
     responses: {
       200: z.object({
         state: z.enum(['waiting', 'confirming', 'unchanged']),
