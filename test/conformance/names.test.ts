@@ -40,6 +40,15 @@ async function expectRegistered(person: Partial<Person>): Promise<Person> {
   return whole
 }
 
+/** Imports an account, which alone may have other letters than ASCII before the @. @returns what became of it */
+async function importedAs(email: string): Promise<string> {
+  const { username } = newPerson()
+  const json = { reason: 'CRM-7: moves in', users: [{ email, username }] }
+  const { body } = await app.request('POST', '/ops/admin/import', { operator: 'admin', json })
+  const [{ status, reason = status }] = body.results
+  return reason
+}
+
 const nonAscii = (text: string) =>
   text.replace(/[^ -~]/gu, (character) => `U+${character.codePointAt(0)?.toString(16)}`)
 const named = (values: string[]) => values.map((value) => [nonAscii(value), value] as const)
@@ -107,13 +116,13 @@ describe('one address in two Unicode forms', () => {
   test('is one address, whichever form comes first', async () => {
     expect(NFD).not.toBe(NFC)
     const person = await app.signUp({ email: NFC })
-    await expectTaken({ email: NFD }, EMAIL_TAKEN)
-    await expectTaken({ email: NFD.toUpperCase() }, EMAIL_TAKEN)
+    expect(await importedAs(NFD)).toBe('email_taken')
+    expect(await importedAs(NFD.toUpperCase())).toBe('email_taken')
     expect((await app.login({ ...person, email: NFD })).username).toBe(person.username)
     expect((await app.login({ ...person, email: NFC.toUpperCase() })).username).toBe(person.username)
 
-    await expectRegistered({ email: `x${NFD}` })
-    await expectTaken({ email: `x${NFC}` }, EMAIL_TAKEN)
+    await app.signUp({ email: `x${NFD}` })
+    expect(await importedAs(`x${NFC}`)).toBe('email_taken')
   })
 
   test('is shown as the user entered it', async () => {
@@ -123,8 +132,8 @@ describe('one address in two Unicode forms', () => {
   })
 
   test('is the same address with its combining marks in another order', async () => {
-    await expectRegistered({ email: 'a\u0323\u0307@mail.example' })
-    await expectTaken({ email: 'a\u0307\u0323@mail.example' }, EMAIL_TAKEN)
+    await app.signUp({ email: 'a\u0323\u0307@mail.example' })
+    expect(await importedAs('a\u0307\u0323@mail.example')).toBe('email_taken')
   })
 })
 
@@ -253,17 +262,23 @@ describe('letters that look alike', () => {
   test('the Turkish İ and ı are different letters from i; other letters match in any case', async () => {
     await expectRegistered({ email: 'inci@mail.example' })
     await expectTaken({ email: 'INCI@mail.example' }, EMAIL_TAKEN)
-    await expectRegistered({ email: '\u0130nci@mail.example' })
-    await expectTaken({ email: '\u0130NCI@mail.example' }, EMAIL_TAKEN)
-    await expectTaken({ email: 'i\u0307nci@mail.example' }, EMAIL_TAKEN)
-    await expectRegistered({ email: '\u0131nci@mail.example' })
+    expect(await importedAs('\u0130nci@mail.example')).toBe('imported')
+    expect(await importedAs('\u0131nci@mail.example')).toBe('imported')
+    const dotted = await app.signUp({ email: '\u0130lke@mail.example' })
+    expect(await importedAs('\u0130LKE@mail.example')).toBe('email_taken')
+    expect(await importedAs('i\u0307lke@mail.example')).toBe('email_taken')
+    expect((await app.login({ ...dotted, email: 'i\u0307LKE@mail.example' })).username).toBe(dotted.username)
   })
 
   test('mail for an address goes to that address and to no look-alike', async () => {
     await app.register(newPerson({ email: 'victim@mail.example' }))
     const before = app.stack.mail.messages('victim@mail.example').length
-    await app.register(newPerson({ email: 'v\u0131ctim@mail.example' }))
-    await app.register(newPerson({ email: 'v\u0456ctim@mail.example' }))
+    for (const email of ['v\u0131ctim@mail.example', 'v\u0456ctim@mail.example']) {
+      await expectRefused({ email }, 'email')
+      await app.signUp({ email })
+      await app.request('POST', '/v1/user/resetPassword', { json: { email } })
+    }
+    await app.job('send-mail')
     await app.register(newPerson({ email: 'victim@mail.example' }))
     expect(app.stack.mail.messages('victim@mail.example')).toHaveLength(before)
   })
