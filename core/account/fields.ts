@@ -51,7 +51,10 @@ export const isMailable = (address: string): boolean => !/[^\x20-\x7e].*@/u.test
  * confirmed elsewhere.
  */
 export const newEmail = email.check(
-  z.refine(isMailable, 'must have no accents or other scripts before the @, because no mail can be sent there'),
+  z.refine(
+    isMailable,
+    'must have no accents or other scripts before the @, because no mail can be sent there',
+  ),
 )
 
 /**

@@ -1,5 +1,13 @@
 import * as z from 'zod/mini'
-import { email, label, newEmail, partOfName, password, twofa, typedPassword } from '../../core/account/fields.ts'
+import {
+  email,
+  label,
+  newEmail,
+  partOfName,
+  password,
+  twofa,
+  typedPassword,
+} from '../../core/account/fields.ts'
 import { assertion, attestation } from '../../core/credentials/passkey-shapes.ts'
 import {
   linkCode,
