@@ -73,6 +73,8 @@ export const profileSchema = z.object({
   /** The same of exports by operators, which have no limit. */
   operatorExportsMs: z.optional(z.array(z.number())),
   createdAtMs: z.number(),
+  /** When an account that nobody had confirmed yet was moved to another address last, epoch ms. */
+  movedAtMs: z.optional(z.number()),
   updatedAtMs: z.number(),
   lastLoginAtMs: z.optional(z.number()),
   /** Live sessions by the token family's `origin_jti`. */

@@ -42,8 +42,8 @@ interface Confirmed {
   heldUntilMs?: number | undefined
 }
 
-/** A confirmation with the writes that make it. */
-type Written = Confirmed & { writes: Write[] }
+/** A confirmation with the writes that make it, and the positions of those that another account may have been first with. */
+type Written = Confirmed & { writes: Write[]; contested: number[] }
 
 async function confirmOnce(
   deps: Deps<'table' | 'keyring'>,
@@ -59,7 +59,7 @@ async function confirmOnce(
   }
   const isFirst = code.purpose === 'confirm-email'
   const begun = isFirst ? await confirmFirst(deps, code, tries) : await confirmChange(deps, code)
-  if (begun && (await isWritten(deps, code, [...begun.writes, use]))) return begun
+  if (begun && (await isWritten(deps, { ...begun, writes: [...begun.writes, use] }))) return begun
   // A concurrent copy of this request may have been first.
   const now = await checkCode(deps, CODES, typed)
   if (!now.isDone) throw new DomainError('invalid_code')
@@ -71,7 +71,7 @@ async function confirmOnce(
  * @throws ConditionFailed if another account has taken or freed the new address meanwhile, or had the mailbox's trial.
  * @throws DomainError `account_deactivated`, `account_suspended`
  */
-async function isWritten(deps: Deps<'table'>, { purpose }: CheckedCode, writes: Write[]): Promise<boolean> {
+async function isWritten(deps: Deps<'table'>, { writes, contested }: Written): Promise<boolean> {
   try {
     await deps.table.transact(writes)
     return true
@@ -79,9 +79,9 @@ async function isWritten(deps: Deps<'table'>, { purpose }: CheckedCode, writes: 
     if (!(error instanceof ConditionFailed)) throw error
     const profile = error.failed.get(0)
     if (profile) requireActive(parseProfile(profile))
-    // The first write updates the profile and the last one spends the code. Those between take a new address or the trial.
+    // The first write updates the profile and the last one spends the code.
     const isStale = error.failed.has(0) || error.failed.has(writes.length - 1)
-    if (!isStale && (purpose === 'change-email' || TRIAL.some((at) => error.failed.has(at)))) throw error
+    if (!isStale && contested.some((at) => error.failed.has(at))) throw error
     return false
   }
 }
@@ -96,12 +96,6 @@ async function requireOwner(deps: Deps<'table'>, { accountId }: CheckedCode): Pr
   requireActive(profile)
   return profile
 }
-
-/**
- * Positions of the mailbox's claim of the trial among the writes, and while the root secret rotates of the check under its
- * other name.
- */
-const TRIAL = [1, 2]
 
 /**
  * Confirms the registered address and credits the trial. A confirmed account always stays confirmed, so the
@@ -127,6 +121,9 @@ async function confirmFirst(
   const holder = changeHolder({ sessions: {} })
   const trusted = trustAddress(nowMs)
   const held = holding(deps, profile)
+  // While the root secret rotates, the mailbox has another name, too.
+  const claims =
+    trialUnits > 0 ? [trialClaim(mailbox, nowMs), ...earlier.map((name) => trialCheck(name, nowMs))] : []
   const writes: Write[] = [
     {
       update: keys.profile(accountId),
@@ -139,19 +136,23 @@ async function confirmFirst(
           expr`#emailVerified = ${true}, #mailbox = ${mailbox}, #ledgerSeq = ${trial.seq}, #updatedAtMs = ${nowMs}`,
           ...(trialUnits > 0 ? [expr`#trialUnits = ${trialUnits}`] : []),
         ],
-        [...holder.remove, ...trusted.remove, expr`#confirmCode, #due, #dueAtMs`],
+        [
+          ...holder.remove,
+          ...trusted.remove,
+          expr`#confirmCode, #movedAtMs`,
+          // While a password waits, the sweep looks at the account again.
+          ...(held.untilMs === undefined ? [expr`#due, #dueAtMs`] : []),
+        ],
       ),
-      if: expr`#confirmCode = ${code.lookup} AND #status = ${'active'}`,
+      if: expr`#confirmCode = ${code.lookup} AND #status = ${'active'} AND #emailVerified = ${false}`,
     },
-    ...(trialUnits > 0
-      ? [trialClaim(mailbox, nowMs), ...earlier.map((name) => trialCheck(name, nowMs))]
-      : []),
+    ...claims,
     ...trial.writes,
     ...(wasGiven ? [{ put: newNotice(deps, accountId, 'trial_used', TRIAL_USED) }] : []),
     announce(deps, accountId, 'account.confirmed', { trialUnits }),
     ...auditWrites(deps, { accountId, action: 'account.confirmed', by: 'owner' }),
   ]
-  return { writes, profile, heldUntilMs: held.untilMs }
+  return { writes, contested: claims.map((_, at) => 1 + at), profile, heldUntilMs: held.untilMs }
 }
 
 const TRIAL_USED =
@@ -194,5 +195,5 @@ async function confirmChange(
     ...trusted.writes,
     announce(deps, accountId, 'account.email_changed', {}),
   ]
-  return { writes }
+  return { writes, contested: [...taken.keys()].map((at) => 1 + at) }
 }

@@ -46,16 +46,11 @@ export const email = z
 /** Whether mail can be sent to an address: SES takes only ASCII before the @. */
 export const isMailable = (address: string): boolean => !/[^\x20-\x7e].*@/u.test(address)
 
-/**
- * An address that an account gets. Who signs in with an address may have another one: those of imported accounts have been
- * confirmed elsewhere.
- */
-export const newEmail = email.check(
-  z.refine(
-    isMailable,
-    'must have no accents or other scripts before the @, because no mail can be sent there',
-  ),
-)
+export const UNMAILABLE =
+  'must have no accents or other scripts before the @, because no mail can be sent there'
+
+/** An address that an account gets. Accounts that were imported may have another one, and sign in with it. */
+export const newEmail = email.check(z.refine(isMailable, UNMAILABLE))
 
 /**
  * The most UTF-16 units of a password before it is normalised: NFC composes at most four units into one. Longer

@@ -177,7 +177,9 @@ async function moveAtOnce(
   account: Account,
   wanted: WantedAddress,
 ): Promise<AddressMove> {
-  const { writes } = moveUnconfirmed(deps, account, wanted.email, 0)
+  // Of a mistyped address the owner of that mailbox may have set the password.
+  const forgets = account.holderEmail !== undefined
+  const { writes } = moveUnconfirmed(deps, account, wanted.email, { waitMs: 0, forgets })
   try {
     await deps.table.transact([...writes, ...recorded(deps, account, wanted)])
   } catch (error) {

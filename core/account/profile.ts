@@ -14,7 +14,7 @@ import { HOUR_MS, MINUTE_MS } from '../time.ts'
 import { type Account, parseProfile, requireActive, type SessionCaller } from './account.ts'
 import { changeSession } from './change.ts'
 import { customerDetailsDue } from './customer-due.ts'
-import { emailKey, usernameKey } from './fields.ts'
+import { emailKey, isMailable, UNMAILABLE, usernameKey } from './fields.ts'
 import { requireMailDomain } from './mail-domains.ts'
 
 export async function setName(deps: Deps<'table'>, account: Account, name: string): Promise<void> {
@@ -74,8 +74,8 @@ export interface WantedNames {
  * Changes username, e-mail address or both, in one transaction. The address gets a mail about the request and stays until
  * the code mailed to the new one is confirmed. Only then does anybody learn whether the new one is taken.
  * @returns the account after the change.
- * @throws DomainError `invalid_request` for a domain of mail that is blocked; `username_taken`, `too_many_changes`,
- *   `conflict`
+ * @throws DomainError `invalid_request` for a domain of mail that is blocked, and for an address to which no mail can go;
+ *   `username_taken`, `too_many_changes`, `conflict`
  */
 export function renameAccount(
   deps: Deps<'table' | 'mail' | 'keyring' | 'mailDomains'>,
@@ -91,7 +91,10 @@ async function renameOnce(
   wanted: WantedNames,
 ): Promise<Account> {
   const { email } = wanted
-  if (email !== undefined && !hasAddress(account, email)) await requireMailDomain(deps, email)
+  if (email !== undefined && !hasAddress(account, email)) {
+    requireMailable(email)
+    await requireMailDomain(deps, email)
+  }
   const username = wanted.username ?? account.username
   const isNewUsername = usernameKey(username) !== usernameKey(account.username)
   const address = emailChange(deps, { ...account, username }, wanted.email ?? account.email)
@@ -148,6 +151,12 @@ async function renameOnce(
   }
   await Promise.all(address.mails.map((mail) => deliverMailOrLeave(deps, mail)))
   return { ...account, username, email: address.email, updatedAtMs: nowMs }
+}
+
+/** @throws DomainError `invalid_request`: a present address may be such a one, which an import has brought */
+function requireMailable(email: string): void {
+  if (!isMailable(email))
+    throw new DomainError('invalid_request', { fields: [{ field: 'email', message: UNMAILABLE }] })
 }
 
 /** Moves a uniqueness guard: takes the new key and frees the old key, which must still be the account's. */

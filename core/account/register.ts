@@ -1,5 +1,11 @@
 import { isRegisteredPassword, sealPassword } from '../credentials/first-password.ts'
-import { countWrongPasswordOf, readName, requireUnlocked } from '../credentials/password-tries.ts'
+import {
+  countTry,
+  countWrongPassword,
+  forgetWrongPasswords,
+  readName,
+  requireUnlocked,
+} from '../credentials/password-tries.ts'
 import { lookAtPassword, networkMac } from '../credentials/stranger-tries.ts'
 import { DomainError, type ErrorCode } from '../errors.ts'
 import { announce } from '../events/outbox.ts'
@@ -37,8 +43,9 @@ const absent = expr`attribute_not_exists(pk)`
  *
  * For an hour, the same request is answered with the account that it has made. While nobody has confirmed the address, a
  * request that differs in it alone moves the account to the other address: somebody has mistyped it.
- * @throws DomainError `invalid_request` for a domain of mail that is blocked; `username_taken`, `email_taken`;
- *   `password_locked` for a repeat with wrong passwords; `too_many_requests` if the mailbox has had its accounts for the day
+ * @throws DomainError `invalid_request` for a domain of mail that is blocked; `username_taken`, `email_taken`, which is also
+ *   the answer while wrong passwords keep a repeat from being looked at; `too_many_requests` if the mailbox has had its
+ *   accounts for the day
  */
 export async function registerAccount(deps: RegisterDeps, input: Registration): Promise<Account> {
   await requireMailDomain(deps, input.email)
@@ -102,11 +109,12 @@ async function repeated(
   const profile = parseProfile(item)
   // A concurrent copy may have moved it since the address was found free.
   const isSame = emailKey(profile.email) === emailKey(wanted.email)
-  const isOver = isSame && deps.clock.nowMs() - profile.createdAtMs >= REPEAT_MS
-  if (profile.status !== 'active' || isOver) throw taken
-  const isOwners = await hasPassword(deps, profile, wanted.password).catch((error) => {
-    // To somebody who picks a name that is taken it is taken, and not locked.
-    throw byEmail || !isError(error, 'password_locked') ? error : taken
+  const sinceMs = Math.max(profile.createdAtMs, profile.movedAtMs ?? 0)
+  const isOver = isSame && deps.clock.nowMs() - sinceMs >= REPEAT_MS
+  if (profile.status !== 'active' || profile.emailVerified || isOver) throw taken
+  const isOwners = await hasPassword(deps, profile, wanted.password, isSame).catch((error) => {
+    // A lock would tell that the name and the address are of one account.
+    throw isError(error, 'password_locked') ? taken : error
   })
   if (!isOwners) throw taken
   return isSame ? asAccount(profile) : moveRegistration(deps, profile, wanted.email)
@@ -114,17 +122,26 @@ async function repeated(
 
 /**
  * Whether the account was registered with this password and still waits for its code. A wrong one counts as a try to sign
- * in.
- * @throws DomainError `password_locked`
+ * in with the username. A move is counted before it is looked at, so that no more guesses at once are looked at than one
+ * after the other. Copies of a repeat are not, because there may be many, and a repeat is looked at for an hour alone.
+ * @throws DomainError `password_locked`, `temporarily_unavailable`
  */
-async function hasPassword(deps: RegisterDeps, profile: Profile, password: string): Promise<boolean> {
+async function hasPassword(
+  deps: RegisterDeps,
+  profile: Profile,
+  password: string,
+  isRepeat: boolean,
+): Promise<boolean> {
   if (profile.registeredPassword === undefined) return false
-  const { tries } = await readName(deps, keys.usernameGuard(usernameKey(profile.username)))
+  const guard = keys.usernameGuard(usernameKey(profile.username))
+  const { tries } = await readName(deps, guard)
   requireUnlocked(deps, tries)
+  const counted = isRepeat ? undefined : await countTry(deps, guard, tries)
   const look = async () => isRegisteredPassword(deps, profile, password)
-  const isRight = await lookAtPassword(deps, profile, look, (right) => right)
-  if (!isRight) await countWrongPasswordOf(deps, profile)
-  return isRight === true
+  const isRight = (await lookAtPassword(deps, profile, look, (right) => right)) === true
+  if (isRight && counted) await forgetWrongPasswords(deps, guard, counted)
+  if (!isRight && !counted) await countWrongPassword(deps, guard, tries)
+  return isRight
 }
 
 async function moveRegistration(deps: RegisterDeps, profile: Profile, email: string): Promise<Account> {

@@ -11,9 +11,9 @@ export interface SweptAccounts {
   erasuresFailed: number
 }
 
-/** Removes accounts that nobody confirmed, and erases those that their owners have deleted. */
+/** Settles accounts whose first password still waits, removes those that nobody confirmed, and erases those that their owners have deleted. */
 export async function sweepAccounts(
-  deps: Deps<'table' | 'identity' | 'payments'>,
+  deps: Deps<'table' | 'identity' | 'keyring' | 'payments'>,
   run: Run,
 ): Promise<SweptAccounts> {
   const nowMs = deps.clock.nowMs()

@@ -1,11 +1,14 @@
 import { newCode } from '../credentials/codes.ts'
+import { settleLeftPassword } from '../credentials/first-password.ts'
+import { changeHolder } from '../credentials/holder.ts'
+import { FIRST_PASSWORD } from '../credentials/set-password.ts'
 import { defaultKeyLookup } from '../keys/default-key.ts'
 import { queueMail } from '../notifications/outbox.ts'
 import type { QueuedMail } from '../notifications/queued-mail.ts'
 import { trustAddress } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
-import { expr, setRemove, unchangedSince } from '../table/expression.ts'
+import { expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { AUDIT_PREFIX, dueAt, keys, LISTED_PREFIX } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
 import { DAY_MS } from '../time.ts'
@@ -41,27 +44,32 @@ export function confirmationOf(
 
 /**
  * Nobody has proved the old address, so nobody is asked: the account has the new one at once, unconfirmed too, and a code
- * is mailed to it. Codes that were mailed to the old one work no longer. The first write is that of the profile.
+ * is mailed to it. Whatever was begun before has no effect any more: codes that were mailed to the old one, and a reset
+ * with one of them that is under way. The first write is that of the profile.
  * @param waitMs as of `confirmationOf`
+ * @param forgets whether the password goes, too: it may be that of whoever has the old mailbox.
  */
 export function moveUnconfirmed(
   deps: Deps,
   account: Profile,
   email: string,
-  waitMs?: number,
+  { waitMs, forgets = false }: { waitMs?: number; forgets?: boolean } = {},
 ): { mail: QueuedMail; writes: Write[]; confirmCode: string } {
   const { id: accountId } = account
   const nowMs = deps.clock.nowMs()
   const { confirmCode, mail, writes: mailed } = confirmationOf(deps, account, email, waitMs)
   const trusted = trustAddress(nowMs)
+  const holder = changeHolder({ sessions: {} })
+  const moved = expr`#email = ${email}, #confirmCode = ${confirmCode}, #movedAtMs = ${nowMs}, #updatedAtMs = ${nowMs}`
+  const isSame = unchangedSince(account, ['status', 'email', 'generation', 'confirmCode'])
   const writes: Write[] = [
     {
       update: keys.profile(accountId),
       set: setRemove(
-        [expr`#email = ${email}, #confirmCode = ${confirmCode}, #updatedAtMs = ${nowMs}`, ...trusted.set],
-        [expr`#resetCode`, ...trusted.remove],
+        [moved, ...holder.set, ...trusted.set],
+        [...holder.remove, ...trusted.remove, ...(forgets ? [FIRST_PASSWORD] : [])],
       ),
-      if: unchangedSince(account, ['status', 'email', 'emailVerified', 'generation', 'confirmCode']),
+      if: join([isSame, expr`#emailVerified = ${false}`], ' AND '),
     },
     ...moveGuard(keys.emailGuard(emailKey(account.email)), keys.emailGuard(emailKey(email)), accountId),
     ...mailed,
@@ -96,15 +104,22 @@ async function remove(deps: Deps<'table'>, profile: Profile): Promise<boolean> {
 /**
  * Removes accounts that nobody confirmed within a week. The vault has a user of such an account only if a backup was
  * restored or an earlier version has made it; it is removed first, because after a crash the next sweep can find the
- * account only by its profile.
+ * account only by its profile. Of an account that was confirmed while the vault failed, and that nobody has signed in to
+ * since, the password that still waits goes to the vault.
  * @returns how many were removed, and how many failed and stay due.
  */
-export async function sweepUnconfirmed(deps: Deps<'table' | 'identity'>, run: Run): Promise<Worked> {
+export async function sweepUnconfirmed(
+  deps: Deps<'table' | 'identity' | 'keyring'>,
+  run: Run,
+): Promise<Worked> {
   return eachDue(deps, 'PENDING', run, async (key) => {
     const item = await deps.table.get(key)
     if (!item) return false
     const profile = parseProfile(item)
-    if (profile.emailVerified) return false
+    if (profile.emailVerified) {
+      await settleLeftPassword(deps, profile)
+      return false
+    }
     if (profile.status !== 'pending' && !(await stop(deps, profile))) return false
     await deps.identity.remove(profile.id)
     return remove(deps, profile)
@@ -147,13 +162,15 @@ export async function takeAddress(
   if (!item) throw new ConditionFailed(new Map())
   const holder = parseProfile(item)
   if (holder.emailVerified) return undefined
+  // Its erasure frees the address.
+  if (holder.status === 'erased') throw new ConditionFailed(new Map())
   const due = dueAt('PENDING', holder.id, deps.clock.nowMs())
   return [
     { put, if: expr`#accountId = ${holder.id}` },
     {
       update: keys.profile(holder.id),
       set: expr`SET #status = ${'pending'}, #sessions = ${{}}, #due = ${due.due}, #dueAtMs = ${due.dueAtMs} REMOVE #confirmCode, #resetCode`,
-      if: expr`#emailVerified = ${false}`,
+      if: expr`#emailVerified = ${false} AND #status = ${holder.status}`,
     },
   ]
 }

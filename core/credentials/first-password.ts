@@ -4,7 +4,7 @@ import { DomainError } from '../errors.ts'
 import type { Deps, Tokens } from '../ports.ts'
 import { resealed } from '../rotation.ts'
 import { type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
-import { type Key, keys } from '../table/keys.ts'
+import { dueAt, type Key, keys } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
 import { ConditionFailed, type Item, ignoreRefusal } from '../table/table.ts'
 import { parsePasswordHash } from './password-hash.ts'
@@ -234,13 +234,56 @@ async function enrol(
   }
 }
 
-/** The vault has the password. */
-const forget = (deps: Deps<'table'>, profile: WaitingPassword, isAlone: Expression): Promise<unknown> =>
-  deps.table.update(
-    keys.profile(profile.id),
-    setRemove([], [FIRST_PASSWORD, expr`#unenrolled, #changingUntilMs`]),
-    join([isSame(profile), isAlone], ' AND '),
-  )
+/**
+ * Removes the first password. A registered account was due for the sweep until then; it may be due for something else by
+ * now.
+ * @param isKnown whether the vault has the password. If not, nobody can have it any more.
+ */
+async function forget(
+  deps: Deps<'table'>,
+  profile: WaitingPassword,
+  isAlone: Expression,
+  isKnown = true,
+): Promise<void> {
+  const key = keys.profile(profile.id)
+  const gone = [FIRST_PASSWORD, ...(isKnown ? [expr`#unenrolled, #changingUntilMs`] : [])]
+  const conditions = [isSame(profile), isAlone]
+  if (profile.importedPassword === undefined) {
+    const { due } = dueAt('PENDING', profile.id, 0)
+    const isEnded = await deps.table
+      .update(
+        key,
+        setRemove([], [...gone, expr`#due, #dueAtMs`]),
+        join([...conditions, expr`#due = ${due}`], ' AND '),
+      )
+      .then(() => true, ignoreRefusal)
+    if (isEnded) return
+  }
+  await deps.table.update(key, setRemove([], gone), join(conditions, ' AND '))
+}
+
+/**
+ * Ends the wait of a registered password whose account was confirmed days ago, while the vault failed. One that the vault
+ * refuses, or that cannot be read any more, is forgotten: its owner sets another with a mailed code.
+ * @throws ConditionFailed if another request is at it
+ * @throws DomainError `temporarily_unavailable`; the next sweep goes on
+ */
+export async function settleLeftPassword(
+  deps: Deps<'table' | 'identity' | 'keyring'>,
+  profile: Profile,
+): Promise<void> {
+  const { id, registeredPassword } = profile
+  const password = registeredPassword && deps.keyring.open(REGISTERED, id, registeredPassword)
+  if (!password) return forget(deps, profile, isUnchanging(deps.clock.nowMs()), false)
+  const untilMs = await hold(deps, profile)
+  try {
+    await enrol(deps, profile, password, untilMs)
+  } catch (error) {
+    if (!(error instanceof DomainError && error.code === 'password_refused')) throw error
+    return forget(deps, profile, isUnchanging(deps.clock.nowMs()), false)
+  }
+  await forget(deps, profile, expr`#changingUntilMs = ${untilMs}`)
+}
 
 const OUTDATED =
   'Your password is right, but shorter than passwords may be by now. Ask for a code to set a new one.'

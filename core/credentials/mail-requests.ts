@@ -270,7 +270,8 @@ async function prepareMail(
     return undefined
   }
   const profile = keys.profile(accountId)
-  const isStill = expr`#status = ${status} AND ${attr(purpose === 'change-email' ? 'pendingEmail' : 'email')} = ${to}`
+  const address = attr(purpose === 'change-email' ? 'pendingEmail' : 'email')
+  const isStill = expr`#status = ${status} AND #emailVerified = ${emailVerified} AND ${address} = ${to}`
   if (purpose === 'wait-for-recovery') {
     const open = openRecovery(account, nowMs)
     if (!mayMail || !open) return undefined

@@ -94,7 +94,7 @@ export async function endSessionsFirst(
 }
 
 /**
- * Sets the password at the vault. If the vault refuses the password, sign-ins may finish, the code may be used
+ * Sets the password at the vault, which may have lost its user: it cannot be taken along to another region. If the vault refuses the password, sign-ins may finish, the code may be used
  * again, and the owner is not told of a change. After any other error the vault may still be at work, so sign-ins stay blocked for
  * `CHANGING_MS`.
  */
@@ -105,14 +105,24 @@ export async function setAtVault(
   onRefusal: Write[],
 ): Promise<void> {
   try {
-    if (account.unenrolled) await deps.identity.enroll(account.id, password)
-    else await deps.identity.setPassword(account.id, password)
+    if (account.unenrolled || !(await isSet(deps, account.id, password)))
+      await deps.identity.enroll(account.id, password)
   } catch (error) {
     if (error instanceof DomainError && error.code === 'password_refused')
       await reopenSignIn(deps, account, onRefusal)
     throw error
   }
 }
+
+/** @returns false if the vault has no user of the account. */
+const isSet = (deps: Deps<'identity'>, accountId: string, password: string): Promise<boolean> =>
+  deps.identity.setPassword(accountId, password).then(
+    () => true,
+    (error: unknown) => {
+      if (error instanceof DomainError && error.code === 'not_found') return false
+      throw error
+    },
+  )
 
 /**
  * Allows sign-ins again, unless a later change has begun, and makes further changes of the profile.

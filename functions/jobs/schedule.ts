@@ -130,7 +130,7 @@ export const jobs = place({
     every: 'rate(10 minutes)',
     everyMs: 10 * MINUTE_MS,
     timeoutSeconds: 60,
-    needs: ['table', 'identity', 'payments', 'paymentScope'],
+    needs: ['table', 'identity', 'keyring', 'payments', 'paymentScope'],
   },
 }) satisfies Record<string, Job>
 

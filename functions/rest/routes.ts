@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { label, newEmail, password, username } from '../../core/account/fields.ts'
+import { email, label, newEmail, password, username } from '../../core/account/fields.ts'
 import { pathText } from '../http/cut-text.ts'
 import { optionalField } from '../http/optional-field.ts'
 import { idempotencyHeaders, replay } from '../http/payment-schemas.ts'
@@ -50,7 +50,7 @@ export const rest = place('rest', {
     body: z.strictObject({ username, email: newEmail, password }),
     form: true,
     responses: { 201: envelope },
-    errors: ['username_taken', 'email_taken', 'password_locked'],
+    errors: ['username_taken', 'email_taken'],
     needs: ['table', 'keyring', 'mail', 'challenge', 'mailDomains'],
   },
   getUser: {
@@ -72,7 +72,7 @@ export const rest = place('rest', {
     guards: ['mail'],
     path: z.object({ username: pathText }),
     body: z
-      .strictObject({ username: optionalField(username), email: optionalField(newEmail) })
+      .strictObject({ username: optionalField(username), email: optionalField(email) })
       .check(z.refine(hasSomething, { path: ['username'], error: 'or email is required' })),
     form: true,
     responses: { 200: envelope },

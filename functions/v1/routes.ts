@@ -437,7 +437,7 @@ export const v1 = place('v1', {
     guards: ['signup', 'mail', 'password'],
     body: z.strictObject({ name: partOfName, surname: partOfName, email: newEmail, password }),
     responses: { 201: null },
-    errors: ['email_taken', 'password_locked'],
+    errors: ['email_taken'],
     needs: ['table', 'keyring', 'mail', 'challenge', 'mailDomains'],
   },
   activate: {

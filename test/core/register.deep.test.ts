@@ -1,7 +1,9 @@
 import { beforeEach, expect, test } from 'vitest'
 import { registerAccount } from '../../core/account/register.ts'
-import { sweepUnconfirmed } from '../../core/account/unconfirmed.ts'
+import { sweepUnconfirmed, takeAddress } from '../../core/account/unconfirmed.ts'
+import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
+import { ConditionFailed } from '../../core/table/table.ts'
 import { everyBreak, WHOLE_RUN } from '../machine/faults.ts'
 import { startApp } from '../support/app.ts'
 import { newPerson, type Person } from '../support/people.ts'
@@ -101,6 +103,35 @@ test('100 concurrent copies of a registration make one account and send one mail
   await expectOneAccount(person)
   expect(app.stack.mail.messages(person.email)).toHaveLength(1)
   expect(await accountsInTable()).toBe(before + 1)
+})
+
+test('of 30 guesses at once of the password with which a name was registered five are looked at', async () => {
+  const person = newPerson()
+  await registerAccount(ports, person)
+  let looks = 0
+  const keyring: typeof ports.keyring = {
+    ...ports.keyring,
+    open(purpose, ...rest) {
+      if (purpose === 'seal:registered-password') looks += 1
+      return ports.keyring.open(purpose, ...rest)
+    },
+  }
+  const guesses = Array.from({ length: 30 }, (_, nth) => ({
+    ...person,
+    email: newPerson().email,
+    password: `Guess-${nth}!`,
+  }))
+  const answers = guesses.map((each) => registerAccount({ ...ports, keyring }, each))
+  expect((await Promise.allSettled(answers)).filter(({ status }) => status === 'fulfilled')).toEqual([])
+  expect(looks).toBe(5)
+})
+
+test('nobody takes an address from an account that is being erased, which would have it begin again', async () => {
+  const person = newPerson()
+  const { id } = await registerAccount(ports, person)
+  await ports.table.update(keys.profile(id), expr`SET #status = ${'erased'}`)
+  await expect(takeAddress(ports, 'f'.repeat(24), person.email)).rejects.toThrow(ConditionFailed)
+  expect(await ports.table.get(keys.profile(id))).toMatchObject({ status: 'erased' })
 })
 
 test('concurrent registrations of one e-mail address in different case and Unicode form make one account', async () => {

@@ -4,10 +4,11 @@ import { emailKey, usernameKey } from '../../core/account/fields.ts'
 import { sweepUnconfirmed } from '../../core/account/unconfirmed.ts'
 import { defaultKeyLookup } from '../../core/keys/default-key.ts'
 import { expr } from '../../core/table/expression.ts'
-import { CORE_PREFIX, dueShards, keys } from '../../core/table/keys.ts'
+import { CORE_PREFIX, dueAt, dueShards, keys } from '../../core/table/keys.ts'
 import { WHOLE_RUN } from '../machine/faults.ts'
 import { startApp } from '../support/app.ts'
 import { buy, newBuyer, paymentsOf, refund } from '../support/buyers.ts'
+import { resetCode } from '../support/credentials.ts'
 import { newPerson, type Person, type SignedInPerson } from '../support/people.ts'
 import { accountIdOf } from '../support/state.ts'
 import {
@@ -96,6 +97,57 @@ test('a user of the vault goes, too, that an earlier version had made at registr
   expect(await remains(profile)).toEqual(EVERYTHING)
   expect(await sweep()).toMatchObject({ registrationsCleared: 1 })
   expect(await remains(profile)).toEqual([])
+})
+
+describe('a password that still waits after a week, because the vault failed at the confirmation', () => {
+  const waiting = async (password = newPerson().password) => {
+    const { person, profile } = await unconfirmed(newPerson({ password }))
+    app.stack.cognito.addFault({ fault: 'error-before', match: 'AdminCreateUser' })
+    expect((await app.confirm(person)).status).toBe(200)
+    app.stack.cognito.clearFaults()
+    app.advance(WEEK_MS)
+    const stored = async () => JSON.stringify(await (await app.ports()).table.get(keys.profile(profile.id)))
+    expect(await stored()).toContain('registeredPassword')
+    return { person, profile, stored }
+  }
+
+  test('goes to the vault', async () => {
+    const { person, profile, stored } = await waiting()
+    expect(await sweep()).toMatchObject({ registrationsCleared: 0, registrationsFailed: 0 })
+    expect(app.stack.cognito.users()).toContain(profile.id)
+    expect(await stored()).not.toMatch(/registeredPassword|unenrolled|"due/)
+    await app.login(person)
+  })
+
+  test('stays while the vault fails, and goes there with a later sweep', async () => {
+    const { person } = await waiting()
+    app.stack.cognito.addFault({ fault: 'error-before', match: 'AdminCreateUser' })
+    expect(await sweep()).toMatchObject({ registrationsFailed: 1 })
+    app.stack.cognito.clearFaults()
+    app.advance(MINUTE_MS)
+    expect(await sweep()).toMatchObject({ registrationsFailed: 0 })
+    await app.login(person)
+  })
+
+  test('is forgotten if the vault refuses it, and its owner sets another by mail', async () => {
+    app.stack.cognito.refusePassword('Refused-later1!')
+    const { person, stored } = await waiting('Refused-later1!')
+    await sweep()
+    expect(await stored()).not.toMatch(/registeredPassword|"due/)
+    const set = { code: await resetCode(app, person.email), password: 'Another123!' }
+    expect((await app.request('PUT', '/v1/user/resetPassword', { json: set })).status).toBe(204)
+    await app.login({ ...person, password: set.password })
+  })
+
+  test('is not looked for in an account that has become due for its erasure', async () => {
+    const { person, profile, stored } = await waiting()
+    const { table } = await app.ports()
+    const { due, dueAtMs } = dueAt('ERASE', profile.id, Date.now() + WEEK_MS)
+    await table.update(keys.profile(profile.id), expr`SET #due = ${due}, #dueAtMs = ${dueAtMs}`)
+    await app.login(person)
+    expect(await stored()).not.toContain('registeredPassword')
+    expect(await table.get(keys.profile(profile.id))).toMatchObject({ due, dueAtMs })
+  })
 })
 
 test('two concurrent sweeps remove an account that nobody confirmed, and neither fails', async () => {

@@ -2,13 +2,15 @@ import { expect } from 'vitest'
 import { confirmEmail } from '../../core/account/confirm.ts'
 import { usernameKey } from '../../core/account/fields.ts'
 import { registerAccount } from '../../core/account/register.ts'
+import { answerMailRequests, requestMail } from '../../core/credentials/mail-requests.ts'
 import { resetPassword } from '../../core/credentials/reset.ts'
 import { signIn } from '../../core/credentials/sessions.ts'
 import type { Ports } from '../../core/ports.ts'
 import { keys } from '../../core/table/keys.ts'
+import { HOUR_MS } from '../../core/time.ts'
 import type { App } from '../support/app.ts'
 import { newPerson, type Person } from '../support/people.ts'
-import { everyBreak } from './faults.ts'
+import { everyBreak, WHOLE_RUN } from './faults.ts'
 import { atEveryCall, expectPassword, mailedReset, NEW, overtaken } from './import-flows.ts'
 
 /** Longer than a password may be on its way to the vault. */
@@ -90,6 +92,72 @@ export const confirmationBeforeReset = (app: App, ports: Ports): Promise<number>
     await confirmEmail(ports, code)
     const title = `a confirmation before call ${at}, ${begun.calls[at - 1]}`
     await expectPassword(app, ports, person, id, hasReset ? NEW : person.password, title)
+    return begun.calls.length
+  })
+
+/**
+ * Moves the account to another address before each call of a confirmation: it moves and its first code works no longer, or
+ * it is confirmed and stays. No address counts as confirmed that nobody has shown a code of.
+ * @returns the calls, and how often the account moved
+ */
+export async function moveBeforeConfirmation(
+  app: App,
+  ports: Ports,
+): Promise<{ calls: number; moved: number }> {
+  let moved = 0
+  const calls = await atEveryCall(async (at) => {
+    const { person, id, code } = await registered(app, ports)
+    const { email } = newPerson()
+    let hasMoved = false
+    const begun = overtaken(ports, at, async () => {
+      hasMoved = await registerAccount(ports, { ...person, email }).then(
+        () => true,
+        () => false,
+      )
+    })
+    const isConfirmed = await confirmEmail(begun.ports, code).then(
+      () => true,
+      () => false,
+    )
+    if (hasMoved) moved += 1
+    const { email: address, emailVerified } = (await ports.table.get(keys.profile(id))) ?? {}
+    const title = `a move before call ${at}, ${begun.calls[at - 1]}`
+    expect([isConfirmed, address, emailVerified], title).toEqual(
+      hasMoved ? [false, email, false] : [true, person.email, true],
+    )
+    return begun.calls.length
+  })
+  return { calls, moved }
+}
+
+/** Moves the account before each call of a reset whose code went to the old address: never do both succeed. */
+export const moveBeforeReset = (app: App, ports: Ports): Promise<number> =>
+  atEveryCall(async (at) => {
+    const { person, id } = await registered(app, ports)
+    const reset = { code: await mailedReset(app, ports, person), password: NEW }
+    const { email } = newPerson()
+    const begun = overtaken(ports, at, () => registerAccount(ports, { ...person, email }).catch(ignored))
+    const hasReset = await resetPassword(begun.ports, reset).then(
+      () => true,
+      () => false,
+    )
+    const { email: address } = (await ports.table.get(keys.profile(id))) ?? {}
+    expect(address, `a move before call ${at}, ${begun.calls[at - 1]}`).toBe(hasReset ? person.email : email)
+    return begun.calls.length
+  })
+
+/** Confirms before each call of the job that mails the code again: no confirmed account is left with a code. */
+export const confirmationBeforeResend = (app: App, ports: Ports): Promise<number> =>
+  atEveryCall(async (at) => {
+    const { person, id, code } = await registered(app, ports)
+    app.advance(HOUR_MS)
+    await requestMail(ports, 'confirm-email', person.email)
+    const begun = overtaken(ports, at, () => confirmEmail(ports, code))
+    await answerMailRequests(begun.ports, WHOLE_RUN)
+    const { confirmCode, emailVerified } = (await ports.table.get(keys.profile(id))) ?? {}
+    const title = `a confirmation before call ${at}, ${begun.calls[at - 1]}`
+    const isConfirmed = emailVerified === true
+    expect(isConfirmed && confirmCode !== undefined, title).toBe(false)
     return begun.calls.length
   })
 

@@ -6,6 +6,7 @@ import { HOUR_MS } from '../../core/time.ts'
 import { ops } from '../../functions/ops/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { startApp } from '../support/app.ts'
+import { resetCode, signInStatus } from '../support/credentials.ts'
 import { noticeTypes, operate, recordedOf } from '../support/operated.ts'
 import { newPerson } from '../support/people.ts'
 import { accountIdOf } from '../support/state.ts'
@@ -108,6 +109,25 @@ test('200: an account that has confirmed no address gets the new one at once, to
   await app.job('send-mail')
   expect((await confirm(email)).status).toBe(200)
   expect(await account({ accountId })).toMatchObject({ email, emailVerified: true })
+})
+
+test('200: of a mistyped address whose mailbox has set a password nothing stays: its owner sets one by mail', async () => {
+  const person = newPerson()
+  await app.register(person)
+  const accountId = await accountIdOf(app, person.username)
+  const password = 'Stranger1!'
+  const set = { code: await resetCode(app, person.email), password }
+  expect((await app.request('PUT', '/v1/user/resetPassword', { json: set })).status).toBe(204)
+  app.advance(31_000)
+  const { email } = newPerson()
+  expect((await change(accountId, email)).status).toBe(200)
+  await app.job('send-mail')
+  expect((await confirm(email)).status).toBe(200)
+  for (const each of [password, person.password])
+    expect(await signInStatus(app, { ...person, email }, each)).toBe(401)
+  const own = { code: await resetCode(app, email), password: 'Own-password1!' }
+  expect((await app.request('PUT', '/v1/user/resetPassword', { json: own })).status).toBe(204)
+  expect(await signInStatus(app, { ...person, email }, own.password)).toBe(200)
 })
 
 test('409: an address that another account has proved; an account that is not active; mail that does not arrive', async () => {

@@ -239,6 +239,18 @@ test('409: concurrent renames, registrations and confirmations for one username 
     expect((await app.register(newPerson(taken))).status).toBe(409)
 })
 
+test('400: an address to which no mail can go, unless it is the present one, which an import has brought', async () => {
+  const { username } = newPerson()
+  const person = await app.signUp({ email: `${username}ë@mail.example` })
+  await expectUntouched(person, async () => {
+    const { status, body } = await update(person, { email: `x${person.email}` })
+    expect([status, body.message]).toEqual([400, expect.stringMatching(/^email must have no accents /)])
+  })
+  const names = { username: newPerson().username, email: person.email }
+  expect((await update(person, names)).status).toBe(200)
+  expect(await stored(person)).toMatchObject(names)
+})
+
 test('404: another account’s username and an unknown one, whatever the body', async () => {
   const [person, other] = [await app.signUp(), await app.signUp()]
   await expectUntouched(other, async () => {

@@ -92,6 +92,14 @@ test('204: an unconfirmed account stays unconfirmed, and its new password counts
   expect(await signInStatus(app, person, NEW)).toBe(200)
 })
 
+test('204: the vault has lost the user, as in another region: the reset makes it again', async () => {
+  const { accountId, code, ...person } = await withCode()
+  const { identity } = await app.ports()
+  await identity.remove(accountId)
+  expect((await put({ code })).status).toBe(204)
+  expect(await signInStatus(app, person, NEW)).toBe(200)
+})
+
 /** The code in the first mail to an address: that of the registration. */
 const confirmCode = (email: string) => app.stack.mail.messages(email)[0]?.text.match(/\b[0-9a-f]{32}\b/)?.[0]
 
