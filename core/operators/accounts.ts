@@ -46,7 +46,8 @@ export async function listOperators(deps: Deps<'table'>): Promise<OperatorAccoun
 /**
  * Makes an account an operator, or gives an operator another role. Where the account has that role, nothing changes.
  * @param named the account: its id, its username or its e-mail address
- * @throws DomainError `not_found` for an unknown account, and for one that is not active; `operator_exists` if another
+ * @throws DomainError `not_found` for an unknown account, and for one that is not active or whose address nobody has
+ *   confirmed: it could still move to the address of somebody else; `operator_exists` if another
  *   account or an admin key has had the name
  */
 export async function addOperator(
@@ -59,8 +60,8 @@ export async function addOperator(
     accountId === undefined ? undefined : readOperator(deps, accountId),
   ])
   if (!profile) throw unknownAccount()
-  const { id, status, username } = parseProfile(profile)
-  if (status !== 'active') throw unknownAccount()
+  const { id, status, emailVerified, username } = parseProfile(profile)
+  if (status !== 'active' || !emailVerified) throw unknownAccount()
   if (stored && stored.removedAtMs === undefined && stored.role === role) return stored
   const name = stored?.name ?? usernameKey(username)
   const operator = { accountId: id, name, role, addedAtMs: deps.clock.nowMs() }
@@ -74,7 +75,7 @@ export async function addOperator(
         put: { ...operatorNameKey(name), accountId: id },
         if: expr`attribute_not_exists(pk) OR #accountId = ${id}`,
       },
-      { check: keys.profile(id), if: expr`#status = ${'active'}` },
+      { check: keys.profile(id), if: expr`#status = ${'active'} AND #emailVerified = ${true}` },
       // Another role may be a lower one. A restored backup then removes the operator, who is added again.
       ...(stored && stored.removedAtMs === undefined ? [announceRevoked(deps, 'operator', id)] : []),
       ...auditWrites(deps, {

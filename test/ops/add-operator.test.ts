@@ -2,6 +2,7 @@ import { beforeEach, expect, test } from 'vitest'
 import { parseAudit } from '../../core/audit/entry.ts'
 import { keys } from '../../core/table/keys.ts'
 import { startApp } from '../support/app.ts'
+import { newPerson } from '../support/people.ts'
 
 const app = await startApp()
 beforeEach(app.startAfresh)
@@ -49,6 +50,13 @@ test('the name stays that of the account, whatever its username becomes, and no 
   const next = await app.signUp({ username: person.username })
   const { status, body } = await add(next.accountId)
   expect([status, body.type]).toEqual([409, 'urn:bursar:problem:operator_exists'])
+})
+
+test('404 for an account whose address nobody has confirmed, because it may still move to another one', async () => {
+  const person = newPerson()
+  await app.register(person)
+  for (const account of [person.username, person.email]) expect((await add(account)).status).toBe(404)
+  expect(await entries()).toEqual([])
 })
 
 test('404 for an unknown account, and for one that is not active', async () => {
