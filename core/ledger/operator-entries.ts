@@ -132,12 +132,15 @@ export async function bookIfNeeded(
 export const operatorKey = (idempotencyKey: string) => ['operator', idempotencyKey] as const
 
 /**
- * @throws DomainError `not_found` for an account that is not there yet or has been erased
+ * @throws DomainError `not_found` for an account that is not there yet or has been erased; `conflict` before its address is
+ *   confirmed, because its ledger begins with the trial
  * @throws ConditionFailed if the counter had to be brought up to the ledger first: read again
  */
 async function readStanding(deps: Deps<'table'>, accountId: string): Promise<OperatedAccount> {
   const standing = await readOperated(deps, accountId)
   if (!standing) throw new DomainError('not_found')
+  if (!standing.emailVerified)
+    throw new DomainError('conflict', { detail: 'Nobody has confirmed the address of this account yet.' })
   return standing
 }
 

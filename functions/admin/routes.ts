@@ -135,7 +135,7 @@ export const admin = place('admin', {
       reason: optionalField(reasonText),
     }),
     responses: { 200: z.object({ left: z.int(), owed: z.int(), ...replay }) },
-    errors: ['not_found', 'idempotency_key_reused'],
+    errors: ['not_found', 'conflict', 'idempotency_key_reused'],
     needs: ['table', 'keyring'],
   },
 })

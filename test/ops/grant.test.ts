@@ -3,6 +3,8 @@ import { AUDIT_PREFIX, keys, OUT_EVENT_PREFIX } from '../../core/table/keys.ts'
 import { startApp } from '../support/app.ts'
 import { newBuyer, shown, unitsLeft } from '../support/buyers.ts'
 import { operate } from '../support/operate.ts'
+import { newPerson } from '../support/people.ts'
+import { accountIdOf } from '../support/state.ts'
 
 const app = await startApp()
 const { table } = await app.ports()
@@ -40,6 +42,16 @@ test('200 gives the units once, however often it is sent with its key, and tells
     ({ type }) => type === 'units.granted',
   )
   expect(events.map(({ data }) => data)).toEqual([{ seq: 4, units: 500, owedUnits: 0 }])
+})
+
+test('409 before the address is confirmed, and the confirmation gives the trial all the same', async () => {
+  const person = newPerson()
+  await app.register(person)
+  const accountId = await accountIdOf(app, person.username)
+  const { status, body } = await operate(app, { accountId }, 'grant', { units: 500 }, 'order-1')
+  expect([status, body.type]).toEqual([409, 'urn:bursar:problem:conflict'])
+  expect((await app.confirm(person)).status).toBe(200)
+  expect((await table.get(keys.quota(accountId)))?.l).toBe(100)
 })
 
 test('200 with `expiresAt`: what is left of the units expires when the next day begins, and a repeat answers the same', async () => {

@@ -63,7 +63,7 @@ export const money = {
     path,
     body: z.strictObject({ units, expiresAt: optionalField(time()), reason: reasonText }),
     responses: { 200: booked },
-    errors: ['not_found', 'idempotency_key_reused'],
+    errors: ['not_found', 'conflict', 'idempotency_key_reused'],
     needs: ['table'],
   },
   take: {
@@ -82,7 +82,7 @@ export const money = {
     path,
     body: z.strictObject({ units, owe: z.optional(z.boolean()), reason: reasonText }),
     responses: { 200: booked },
-    errors: ['not_found', 'idempotency_key_reused', 'too_few_units'],
+    errors: ['not_found', 'conflict', 'idempotency_key_reused', 'too_few_units'],
     needs: ['table'],
   },
   credit: {
@@ -101,7 +101,7 @@ export const money = {
     path,
     body: z.strictObject({ amountCents: cents, reason: reasonText }),
     responses: { 200: booked },
-    errors: ['not_found', 'idempotency_key_reused'],
+    errors: ['not_found', 'conflict', 'idempotency_key_reused'],
     needs: ['table'],
   },
   debit: {
@@ -118,7 +118,7 @@ export const money = {
     path,
     body: z.strictObject({ amountCents: cents, reason: reasonText }),
     responses: { 200: booked },
-    errors: ['not_found', 'idempotency_key_reused', 'too_little_credit'],
+    errors: ['not_found', 'conflict', 'idempotency_key_reused', 'too_little_credit'],
     needs: ['table'],
   },
   refund: {
