@@ -51,7 +51,7 @@ export const exportedKinds: readonly ExportedKind[] = [
     section: 'profile',
     shows: [
       ...['id', 'username', 'email', 'emailVerified', 'pendingEmail', 'undeliverable', 'addressSinceMs'],
-      ...['name', 'status', 'suspension', 'address', 'taxId', 'addressMove'],
+      ...['movedAtMs', 'name', 'status', 'suspension', 'address', 'taxId', 'addressMove'],
       ...[
         'renamedFrom',
         'emailChangesMs',
