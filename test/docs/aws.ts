@@ -3,7 +3,7 @@
  * resources that the deployment asked for. What it refuses it also adds to the file `BURSAR_COMPLAINTS`, since a shell
  * ignores the failure of a command within another one's words.
  */
-import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import type { Resource } from '../infra/graph.ts'
 
 type Options = Readonly<Record<string, string>>
@@ -31,15 +31,56 @@ function named(type: string, property: string, name: string | undefined): Resour
   return found
 }
 
-/** @throws Error unless a table is the deployment's, or what a reader would call one that was restored from it. */
-function table({ 'table-name': name = '' }: Options): object {
-  named('aws:dynamodb/table:Table', 'name', name.replace(/-\d{4}-\d\d-\d\d$/, ''))
+/** What readers have made by commands, each with its state, by kind and name such as `table/copy`. */
+function made(): Record<string, 'CREATING' | 'ACTIVE'> {
+  const file = process.env.BURSAR_MADE ?? ''
+  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}
+}
+
+function make(name: string, state: 'CREATING' | 'ACTIVE'): void {
+  if (process.env.BURSAR_MADE)
+    writeFileSync(process.env.BURSAR_MADE, JSON.stringify({ ...made(), [name]: state }))
+}
+
+/** The tables that a deployment has made, or was told to use. */
+const deployedTables = (): unknown[] => [
+  ...resources('aws:dynamodb/table:Table').map(({ inputs }) => inputs.name),
+  ...resources('aws:lambda/function:Function').map(({ inputs }) => inputs.environment?.variables?.TABLE_NAME),
+]
+
+/** @throws Error unless a table is there: the deployment's, or one that a command has made. */
+function describedTable({ 'table-name': name = '' }: Options): object {
+  const state = deployedTables().includes(name) ? 'ACTIVE' : made()[`table/${name}`]
+  if (!state) throw new Error(`ResourceNotFoundException: there is no table called ${name}`)
   return {
     Table: {
       TableName: name,
+      TableStatus: state,
       SSEDescription: { KMSMasterKeyArn: `arn:aws:kms:eu-west-1:${ACCOUNT}:key/0193` },
     },
   }
+}
+
+/** @throws Error unless a table is there and may be changed. */
+function table(options: Options): object {
+  const name = options['table-name']
+  const found = describedTable(options)
+  if (made()[`table/${name}`] === 'CREATING')
+    throw new Error(`ResourceInUseException: the table ${name} is being created`)
+  return found
+}
+
+/** A wait of the CLI that is over before what it waits for: no mistake of who waits. */
+class GaveUp extends Error {
+  readonly exitCode = 255
+}
+
+/** A restore takes longer than one wait of the CLI. @throws GaveUp at the first wait for a table */
+function waitForTable({ 'table-name': name }: Options): object {
+  describedTable({ 'table-name': name ?? '' })
+  if (made()[`table/${name}`] !== 'CREATING') return {}
+  make(`table/${name}`, 'ACTIVE')
+  throw new GaveUp('Waiter TableExists failed: Max attempts exceeded')
 }
 
 const arn = (path: string) => `arn:aws:events:eu-west-1:${ACCOUNT}:${path}`
@@ -53,10 +94,20 @@ function members(text: string | undefined, wanted: readonly string[]): void {
 
 export const operations: Readonly<Record<string, Operation>> = {
   'sts get-caller-identity': { answer: () => ({ Account: ACCOUNT }) },
-  'dynamodb describe-table': { needs: ['table-name'], answer: table },
-  'dynamodb wait table-exists': { needs: ['table-name'], answer: table },
-  'dynamodb update-table': { needs: ['table-name'], takes: ['deletion-protection-enabled'], answer: table },
+  'dynamodb describe-table': { needs: ['table-name'], answer: describedTable },
+  'dynamodb wait table-exists': { needs: ['table-name'], answer: waitForTable },
+  'dynamodb update-table': {
+    needs: ['table-name'],
+    takes: ['deletion-protection-enabled', 'no-deletion-protection-enabled'],
+    answer: table,
+  },
+  'dynamodb delete-table': { needs: ['table-name'], answer: table },
   'dynamodb create-backup': { needs: ['table-name', 'backup-name'], answer: table },
+  'dynamodb export-table-to-point-in-time': { needs: ['table-arn', 's3-bucket'], takes: ['export-format'] },
+  'dynamodb import-table': {
+    needs: ['s3-bucket-source', 'input-format', 'table-creation-parameters'],
+    takes: ['input-compression-type'],
+  },
   'dynamodb update-time-to-live': {
     needs: ['table-name', 'time-to-live-specification'],
     answer(options) {
@@ -76,9 +127,15 @@ export const operations: Readonly<Record<string, Operation>> = {
     takes: ['restore-date-time', 'sse-specification-override'],
     answer(options) {
       members(options['sse-specification-override'], ['Enabled', 'SSEType', 'KMSMasterKeyId'])
-      if (options['source-table-name'] === options['target-table-name'])
-        throw new Error('TableAlreadyExistsException')
-      return table({ 'table-name': options['source-table-name'] ?? '' })
+      const { 'source-table-name': source = '', 'target-table-name': target = '' } = options
+      if (!(Date.parse(options['restore-date-time'] ?? '') < Date.now()))
+        throw new Error(`InvalidRestoreTimeException: ${options['restore-date-time']}`)
+      if (!/^[\w.-]{3,255}$/.test(target)) throw new Error(`ValidationException: the table name ${target}`)
+      const found = table({ 'table-name': source })
+      if (deployedTables().includes(target) || made()[`table/${target}`])
+        throw new Error(`TableAlreadyExistsException: ${target}`)
+      make(`table/${target}`, 'CREATING')
+      return found
     },
   },
   'events list-rules': {
@@ -116,10 +173,24 @@ export const operations: Readonly<Record<string, Operation>> = {
         Date.parse(options[name] ?? ''),
       )
       if (!(start < end)) throw new Error('ValidationException: EventStartTime must be before EventEndTime')
+      const name = options['replay-name'] ?? ''
+      if (!/^[.\-_A-Za-z0-9]{1,64}$/.test(name))
+        throw new Error(`ValidationException: the replay name ${name}`)
+      // A replay keeps its name for 90 days, whatever came of it.
+      if (made()[`replay/${name}`])
+        throw new Error(`ResourceAlreadyExistsException: Replay ${name} already exists.`)
+      make(`replay/${name}`, 'ACTIVE')
       return {}
     },
   },
-  'events describe-replay': { needs: ['replay-name'] },
+  'events describe-replay': {
+    needs: ['replay-name'],
+    answer({ 'replay-name': name }) {
+      if (!made()[`replay/${name}`])
+        throw new Error(`ResourceNotFoundException: Replay ${name} does not exist.`)
+      return { ReplayName: name, State: 'COMPLETED' }
+    },
+  },
   'lambda invoke': {
     needs: ['function-name'],
     takes: ['invocation-type', 'payload', 'OUTFILE'],
@@ -139,6 +210,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   'sesv2 delete-suppressed-destination': { needs: ['email-address'] },
   'sesv2 delete-email-identity': { needs: ['email-identity'] },
   'kms cancel-key-deletion': { needs: ['key-id'] },
+  'kms enable-key': { needs: ['key-id'] },
 }
 
 /** What `--query` finds: a path of names, with a filter of a list by a text in a member or by its whole. */
@@ -187,8 +259,10 @@ if (import.meta.main) {
     console.log(awsAnswer(process.argv.slice(2)))
   } catch (error) {
     const { message } = error as Error
-    if (process.env.BURSAR_COMPLAINTS) appendFileSync(process.env.BURSAR_COMPLAINTS, `${message}\n`)
+    const gaveUp = error instanceof GaveUp
+    if (process.env.BURSAR_COMPLAINTS && !gaveUp)
+      appendFileSync(process.env.BURSAR_COMPLAINTS, `${message}\n`)
     console.error(message)
-    process.exit(254)
+    process.exit(gaveUp ? error.exitCode : 254)
   }
 }

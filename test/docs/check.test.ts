@@ -1,4 +1,7 @@
-import { expect, test } from 'vitest'
+import { rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { awsAnswer, queried } from './aws.ts'
 import { FILLS, filled } from './fills.ts'
 import { blocksOf, commandsOf, holdsSettings, scriptsIn, secretsIn, settingsIn, spansOf } from './page.ts'
@@ -72,10 +75,38 @@ test('the AWS CLI refuses operations and options that it does not have, and opti
     ['sts get-caller-identity --queries Account', /Unknown options: --queries/],
     ['sts get-caller-identity --query Accounts', /finds nothing/],
     ['events describe-replay', /required: --replay-name/],
+    ['events describe-replay --replay-name none', /none does not exist/],
     ['events describe-replay --replay-name', /required: --replay-name/],
-    ['dynamodb describe-table --table-name other', /no aws:dynamodb\/table:Table called other/],
+    ['dynamodb describe-table --table-name other', /no table called other/],
   ]
   for (const [line, message] of wrong) expect(() => answer(line), line).toThrow(message)
+})
+
+test('what a command makes stays: a table takes longer than one wait, and names are taken once', () => {
+  const [graph, made] = ['graph', 'made'].map((name) => join(tmpdir(), `bursar-${name}-${process.pid}.json`))
+  onTestFinished(() => {
+    vi.unstubAllEnvs()
+    for (const file of [graph, made]) rmSync(file ?? '', { force: true })
+  })
+  writeFileSync(
+    graph ?? '',
+    JSON.stringify([{ type: 'aws:dynamodb/table:Table', inputs: { name: 'bursar-production' } }]),
+  )
+  vi.stubEnv('BURSAR_GRAPH', graph)
+  vi.stubEnv('BURSAR_MADE', made)
+  const answer = (line: string) => awsAnswer(line.split(' '))
+  const restore =
+    'dynamodb restore-table-to-point-in-time --source-table-name bursar-production --target-table-name other --restore-date-time 2026-01-01T00:00:00Z --sse-specification-override Enabled=true,SSEType=KMS,KMSMasterKeyId=key'
+  const replay = `events start-replay --replay-name restore --event-source-arn arn:aws:events:a:1:archive/a --event-start-time 2026-01-01 --event-end-time 2026-01-02 --destination {"Arn":"a:event-bus/b","FilterArns":["a:rule/c"]}`
+  answer(restore)
+  expect(() => answer(restore)).toThrow(/TableAlreadyExistsException/)
+  expect(() => answer('dynamodb update-table --table-name other')).toThrow(/ResourceInUseException/)
+  expect(() => answer('dynamodb wait table-exists --table-name other')).toThrow(/Max attempts exceeded/)
+  answer('dynamodb wait table-exists --table-name other')
+  answer('dynamodb update-table --table-name other')
+  answer(replay)
+  expect(() => answer(replay)).toThrow(/ResourceAlreadyExistsException/)
+  expect(answer('events describe-replay --replay-name restore --query State --output text')).toBe('COMPLETED')
 })
 
 test('a query finds a path, or members of a list by a text or by their whole', () => {

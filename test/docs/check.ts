@@ -116,9 +116,13 @@ const PROMISES: readonly (readonly [RegExp, (reader: Reader, printed: string) =>
   [/^curl /, (_, printed) => void JSON.parse(/\{.*\}/s.exec(printed)?.[0] ?? '')],
 ]
 
+/** Sections that a reader may need again, and that have to work then, too. */
+const REPEATED: readonly string[] = ['Restore']
+
 /** The steps of a section in one shell, as in one terminal. */
 async function follow(reader: Reader, steps: readonly Step[]): Promise<void> {
-  const fills = { ...FILLS, '<api>': reader.api, '<events>': String(reader.outputs().events) }
+  const { events, table } = reader.outputs()
+  const fills = { ...FILLS, '<api>': reader.api, '<events>': String(events), '<table>': String(table) }
   const commands: { step: Step; text: string }[] = []
   for (const step of steps) {
     try {
@@ -156,12 +160,21 @@ execFileSync(process.execPath, [join(ROOT, 'test/infra/install.ts')], { stdio: '
 const sections = sectionsOf(page)
 const reader = await startReader()
 try {
-  // What the page tells a reader to have: keys that Stripe shows, in files as editors write them.
-  for (const file of ['stripe-key.txt', 'new-key.txt'])
-    writeFileSync(join(reader.folder, file), 'rk_live_51NotReal\n')
+  // What the page tells a reader to have: what Stripe and Cloudflare show, in files as editors write them.
+  const files = {
+    'stripe-key.txt': 'rk_live_51NotReal',
+    'new-key.txt': 'rk_live_51NotReal',
+    'webhook-secret.txt': 'whsec_51NotReal',
+    'turnstile-key.txt': '0x4AAAAAAANotReal',
+  }
+  for (const [file, text] of Object.entries(files)) writeFileSync(join(reader.folder, file), `${text}\n`)
   for (const [section, steps] of sections) {
     console.log(`\n${section}`)
     await follow(reader, steps)
+    if (REPEATED.includes(section)) {
+      console.log(`\n${section}, once more`)
+      await follow(reader, steps)
+    }
     if (!reader.outputs().api) {
       console.log('\nNothing is deployed, so the rest of the page is not followed.')
       break

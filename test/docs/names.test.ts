@@ -1,6 +1,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { expect, test } from 'vitest'
+import { functions } from '../../functions/deploy/functions.ts'
 import { regionOf, secretNames, settingsOf } from '../../functions/deploy/settings.ts'
 import { FILLS, filled } from './fills.ts'
 import {
@@ -95,4 +96,30 @@ test('each secret that a page sets is one that the deployment reads, and its pag
   for (const file of PAGES)
     expect(setIn(file).filter((name) => !(secretNames as string[]).includes(name))).toEqual([])
   expect([...new Set(setIn(DEPLOY))].sort()).toEqual([...secretNames].sort())
+})
+
+/** The commands of SST that a text has, each up to where the shell's next one begins. */
+const sstIn = (text: string): string[] =>
+  [...text.matchAll(/\b(?:sst --|run deploy --) [^\n&|;#`]+/g)].map(([command]) => command.trim())
+
+test.each(PAGES)('%s: each command of SST names its stage, and no secret is an argument', (file) => {
+  const commands = [...spansOf(read(file)), ...blocksOf(read(file))].flatMap(({ text }) => sstIn(text))
+  expect(commands.filter((command) => !/ --stage [\w<>-]+(?: < [\w-]+\.txt)?$/.test(command))).toEqual([])
+  const setting = commands.filter((command) => command.includes('secret set'))
+  expect(setting.filter((command) => !/secret set \w+ --stage/.test(command))).toEqual([])
+})
+
+test('the deployment’s page says how much concurrency a stage reserves', () => {
+  const reserved = functions.reduce((all, each) => all + (each.reserved ?? 0), 0)
+  const [, said, events, renewals] =
+    /reserves (\d+): (\d+) for Stripe's events, (\d+) for renewals and one for each job/.exec(read(DEPLOY)) ??
+    []
+  const reservedBy = (name: string) => String(functions.find((each) => each.name === name)?.reserved)
+  expect([said, events, renewals]).toEqual([
+    String(reserved),
+    reservedBy('webhooks-stripe'),
+    reservedBy('jobs-renew'),
+  ])
+  const jobs = functions.filter(({ kind }) => kind === 'job')
+  expect(jobs.filter((job) => job.reserved !== 1)).toEqual([])
 })

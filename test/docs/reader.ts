@@ -92,6 +92,7 @@ export async function startReader(): Promise<Reader> {
     SST_SKIP_DEPENDENCY_CHECK: '1',
     BURSAR_GRAPH: join(home, 'graph.json'),
     BURSAR_COMPLAINTS: complaintsFile,
+    BURSAR_MADE: join(home, 'made.json'),
     BURSAR_API: server.url,
   }
   const state = () => [...account.objects].find(([key]) => /\/app\/bursar\/production\.json$/.test(key))?.[1]
