@@ -182,7 +182,7 @@ try {
     const block = steps.flatMap((step) => ('settings' in step ? [step.settings] : []))[0]
     if (!block) continue
     // Those that switch something off would hide what others do.
-    writeSettings(reader, block, FILLS, ({ value }) => value !== 'off')
+    writeSettings(reader, block, FILLS, ({ name, value }) => value !== 'off' && name !== 'STANDBY')
     say('ok  ', at(block), 'the optional settings in .env.production, too, for the deployments that follow')
   }
 } finally {
