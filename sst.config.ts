@@ -788,8 +788,7 @@ function createAlarms(deployment: Deployment, functions: Map<string, Lambda>, wa
       alarmDescription: alarm.sentence,
       comparisonOperator: alarm.absence ? 'LessThanThreshold' : 'GreaterThanOrEqualToThreshold',
       threshold: alarm.threshold,
-      evaluationPeriods: alarm.periods,
-      ...measured(alarm, sourceOf(alarm.metric.of, deployment, functions, watched)),
+      ...measured(alarm, (name) => sourcesOf(alarm.metric.of, name, deployment, functions, watched)),
       treatMissingData: alarm.absence ? 'breaching' : 'notBreaching',
       alarmActions: [topic.arn],
       okActions: [topic.arn],
@@ -827,45 +826,73 @@ interface Source {
   dimensions?: Record<string, $util.Input<string>>
 }
 
-function sourceOf(
+/** Where CloudWatch keeps a metric of this name: in one place, or in several, which count different things. */
+function sourcesOf(
   of: Alarm['metric']['of'],
-  { settings }: Deployment,
+  metricName: string,
+  { data, settings }: Deployment,
   functions: Map<string, Lambda>,
   { api, table, deadLetters, pool }: Watched,
-): Source {
+): Source[] {
   if (typeof of === 'object') {
-    return { namespace: 'AWS/Lambda', dimensions: { FunctionName: lambdaOf(functions, of.function).fn.name } }
+    const dimensions = { FunctionName: lambdaOf(functions, of.function).fn.name }
+    return [{ namespace: 'AWS/Lambda', dimensions }]
   }
-  const sources: Record<typeof of, Source> = {
-    api: { namespace: 'AWS/ApiGateway', dimensions: { ApiId: api.nodes.api.id } },
-    userPool: {
-      namespace: 'AWS/Cognito',
-      dimensions: { UserPool: pool.pool.id, UserPoolClient: pool.client.id },
-    },
-    table: { namespace: 'AWS/DynamoDB', dimensions: { TableName: table.name } },
-    deadLetters: { namespace: 'AWS/SQS', dimensions: { QueueName: deadLetters.name } },
-    logLines: { namespace: `Bursar/${settings.stage}` },
-    mail: { namespace: 'AWS/SES' },
+  // Cognito counts a user whom AdminCreateUser makes under this name, whatever client the pool has.
+  const client = metricName.startsWith('SignUp') ? 'Admin' : pool.client.id
+  const ofTable = (index: { GlobalSecondaryIndexName?: string }): Source => ({
+    namespace: 'AWS/DynamoDB',
+    dimensions: { TableName: table.name, ...index },
+  })
+  const sources: Record<typeof of, Source[]> = {
+    api: [{ namespace: 'AWS/ApiGateway', dimensions: { ApiId: api.nodes.api.id } }],
+    userPool: [{ namespace: 'AWS/Cognito', dimensions: { UserPool: pool.pool.id, UserPoolClient: client } }],
+    table: [
+      ofTable({}),
+      ...Object.keys(data.tableDefinition.indexes).map((GlobalSecondaryIndexName) =>
+        ofTable({ GlobalSecondaryIndexName }),
+      ),
+    ],
+    deadLetters: [{ namespace: 'AWS/SQS', dimensions: { QueueName: deadLetters.name } }],
+    logLines: [{ namespace: `Bursar/${settings.stage}` }],
+    mail: [{ namespace: 'AWS/SES' }],
   }
   return sources[of]
 }
 
-/** What an alarm watches: one metric, or the sum of several. */
-function measured({ metric, periodSeconds }: Alarm, source: Source): Partial<aws.cloudwatch.MetricAlarmArgs> {
+/** How many periods more a sum looks back: `FILL` makes a 0 of a newest period whose data has not arrived yet. */
+const LATE_PERIODS = 2
+
+/** What an alarm watches, and for how long: one metric, or the sum of several. */
+function measured(
+  { metric, periodSeconds, periods }: Alarm,
+  sourcesOfMetric: (name: string) => Source[],
+): Pick<aws.cloudwatch.MetricAlarmArgs, 'evaluationPeriods'> & Partial<aws.cloudwatch.MetricAlarmArgs> {
   const { names, statistic } = metric
-  if (names.length === 1) {
-    const of = { ...source, metricName: names[0] ?? '', period: periodSeconds }
+  const [first, ...others] = names.flatMap((metricName) =>
+    sourcesOfMetric(metricName).map((source) => ({ ...source, metricName, period: periodSeconds })),
+  )
+  if (first && others.length === 0) {
     // With few requests the slowest one would decide.
     return statistic === 'p99'
-      ? { ...of, extendedStatistic: statistic, evaluateLowSampleCountPercentiles: 'ignore' }
-      : { ...of, statistic }
+      ? {
+          ...first,
+          evaluationPeriods: periods,
+          extendedStatistic: statistic,
+          evaluateLowSampleCountPercentiles: 'ignore',
+        }
+      : { ...first, evaluationPeriods: periods, statistic }
   }
-  const parts = names.map((metricName, at) => ({
-    id: `part${at}`,
-    metric: { ...source, metricName, period: periodSeconds, stat: statistic },
-  }))
-  const expression = parts.map(({ id }) => id).join(' + ')
-  return { metricQueries: [{ id: 'sum', expression, label: names.join(' + '), returnData: true }, ...parts] }
+  const parts = [first, ...others].flatMap((part, at) =>
+    part ? [{ id: `part${at}`, metric: { ...part, stat: statistic } }] : [],
+  )
+  // A sum has no value where a part has none, and AWS publishes throttles only when something was throttled.
+  const expression = parts.map(({ id }) => `FILL(${id}, 0)`).join(' + ')
+  return {
+    metricQueries: [{ id: 'sum', expression, label: names.join(' + '), returnData: true }, ...parts],
+    evaluationPeriods: periods + LATE_PERIODS,
+    datapointsToAlarm: periods,
+  }
 }
 
 /** Metric filters count the log lines that alarms watch. */

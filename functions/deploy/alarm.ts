@@ -14,7 +14,7 @@ export interface Alarm {
   periods: number
 }
 
-/** A metric of CloudWatch. The values of several names are added up. */
+/** A metric of CloudWatch. The values of several names are added up, and those of the table and its indexes. */
 export interface Metric {
   /** `mail`: all mail of the AWS account in this region, by whose rates SES judges the account. */
   of: 'api' | 'table' | 'userPool' | 'deadLetters' | 'logLines' | 'mail' | { function: string }

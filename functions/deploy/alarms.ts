@@ -218,7 +218,7 @@ function ofStoredWork(prefix: string): Alarm[] {
     {
       ...once,
       name: 'TableThrottles',
-      sentence: `DynamoDB refused reads or writes of the table ${prefix} because they came too fast. Functions retry them; a request that still fails is answered 503. Open the dashboard ${prefix}: "Table: units used" shows whether traffic rose faster than the table scales, which passes within minutes. If it did not, a single account is at the limit of its partition, 1,000 writes a second.`,
+      sentence: `DynamoDB refused reads or writes of the table ${prefix} or its indexes because they came too fast. Functions retry them; a request that still fails is answered 503. Open the dashboard ${prefix}: "Table: units used" shows whether traffic rose faster than the table scales, which passes within minutes. If it did not, a single account, or one partition of an index, is at the limit of 1,000 writes a second.`,
       metric: sum('table', 'ReadThrottleEvents', 'WriteThrottleEvents'),
     },
     {

@@ -196,6 +196,12 @@ const lots: Mistake[][] = [
       found: /^V1LoginRole has the resource arn:aws:dynamodb:.*:table\/bursar-production\*$/,
     },
     {
+      title: 'throttles of an index that nobody hears of',
+      edit: config('...Object.keys(data.tableDefinition.indexes).map(', '...[].map('),
+      found:
+        /^alarm: TableThrottles: the sum of AWS\/DynamoDB ReadThrottleEvents TableName=bursar-production Sum 300, AWS\/DynamoDB WriteThrottleEvents .* should not be there$/,
+    },
+    {
       title: 'a scan',
       edit: grants("list: toTable('Query'),", "list: [...toTable('Query'), ...toTable('Scan')],"),
       found: /^permission of v1-login: dynamodb:Scan on .* should not be there$/,
@@ -393,6 +399,17 @@ const lots: Mistake[][] = [
         "sum('table', 'ReadThrottleEvents')",
       ),
       found: /^alarm: TableThrottles: .* is missing$/,
+    },
+    {
+      title: 'a sum that has no value while one of its parts has none',
+      edit: config('=> `FILL($', '=> `SUM($'),
+      found: /^alarm: VaultThrottles: SUM\(part0, 0\) \+ .* should not be there$/,
+    },
+    {
+      title: 'new users whose throttles are looked for under the client of the pool',
+      edit: config("metricName.startsWith('SignUp') ? 'Admin' : pool.client.id", 'pool.client.id'),
+      found:
+        /^alarm: VaultThrottles: .* SignUpThrottles UserPool=UserPool-id,UserPoolClient=UserPoolClient-id /,
     },
     {
       title: 'data that is deleted with the stage',

@@ -928,11 +928,17 @@ function alarmsOf(graph: Graph): string[] {
   const uncalled = expected.filter((fn) => !fn.row && !fn.reserved)
   const fn = (name: string) => `FunctionName=${prefixOf(graph)}-${name}`
   const own = `Bursar/${graph.stage}`
+  // A hot partition of an index throttles writes under the name of the index alone.
+  const tableSources = ['ReadThrottleEvents', 'WriteThrottleEvents'].map((metric) =>
+    ['', 'GlobalSecondaryIndexName=due,', 'GlobalSecondaryIndexName=listed,'].map(
+      (index) => `AWS/DynamoDB ${metric} ${index}TableName=${tableName(graph)} Sum 300`,
+    ),
+  )
   return [
     `ApiErrors: AWS/ApiGateway 5xx ${api} Sum 5 300 1`,
     `SlowAnswers: AWS/ApiGateway Latency ${api} p99 5000 300 3`,
     `Throttles: ${own} FunctionThrottles  Sum 5 300 1`,
-    'VaultThrottles: the sum of SignInThrottles Sum 300, SignUpThrottles Sum 300, TokenRefreshThrottles Sum 300 of UserPool-id 5 1',
+    'VaultThrottles: the sum of AWS/Cognito SignInThrottles UserPool=UserPool-id,UserPoolClient=UserPoolClient-id Sum 300, AWS/Cognito SignUpThrottles UserPool=UserPool-id,UserPoolClient=Admin Sum 300, AWS/Cognito TokenRefreshThrottles UserPool=UserPool-id,UserPoolClient=UserPoolClient-id Sum 300 5 1 of 3',
     `DeadLetters: AWS/SQS ApproximateNumberOfMessagesVisible QueueName=${prefixOf(graph)}-dead-letters Maximum 1 300 1`,
     `LedgerMismatch: ${own} AlarmLines  Sum 1 300 1`,
     `WebhookFailures: ${own} WebhookFailures  Sum 3 300 1`,
@@ -950,7 +956,7 @@ function alarmsOf(graph: Graph): string[] {
     `CardDeclines: ${own} CardDeclines  Sum 30 900 1`,
     'BounceRate: AWS/SES Reputation.BounceRate  Maximum 0.03 3600 1',
     'ComplaintRate: AWS/SES Reputation.ComplaintRate  Maximum 0.0008 3600 1',
-    `TableThrottles: the sum of ReadThrottleEvents Sum 300, WriteThrottleEvents Sum 300 of ${tableName(graph)} 1 1`,
+    `TableThrottles: the sum of ${tableSources.flat().join(', ')} 1 1 of 3`,
     ...reserved.map(({ name }) => `${pascal(name)}Throttles: AWS/Lambda Throttles ${fn(name)} Sum 1 300 3`),
     ...uncalled.map(({ name }) => `${pascal(name)}Throttles: AWS/Lambda Throttles ${fn(name)} Sum 1 300 1`),
     ...background.map(({ name }) => `${pascal(name)}Errors: AWS/Lambda Errors ${fn(name)} Sum 1 300 1`),
@@ -965,26 +971,39 @@ interface Query {
   id: string
   expression?: string
   returnData?: boolean
-  metric?: { metricName: string; stat: string; period: number; dimensions: Record<string, string> }
+  metric?: {
+    namespace: string
+    metricName: string
+    stat: string
+    period: number
+    dimensions: Record<string, string>
+  }
 }
+
+const dimensionsText = (dimensions: Record<string, string> = {}) =>
+  Object.entries(dimensions)
+    .map((pair) => pair.join('='))
+    .sort()
 
 // biome-ignore lint/suspicious/noExplicitAny: the inputs of an alarm
 function alarmText(graph: Graph, alarm: any): string {
-  const { namespace, metricName, dimensions = {}, statistic, threshold, period, evaluationPeriods } = alarm
+  const { namespace, metricName, dimensions, statistic, threshold, period, evaluationPeriods } = alarm
   const name = alarm.name.slice(prefixOf(graph).length + 1)
   if (alarm.metricQueries) {
     const [sum, ...parts] = alarm.metricQueries as Query[]
-    const counted = parts.map(({ metric }) => `${metric?.metricName} ${metric?.stat} ${metric?.period}`)
-    const tables = new Set(
-      parts.map(({ metric }) => metric?.dimensions.TableName ?? metric?.dimensions.UserPool),
+    const counted = parts.map(({ metric }) =>
+      [
+        ...[metric?.namespace, metric?.metricName, dimensionsText(metric?.dimensions)],
+        ...[metric?.stat, metric?.period],
+      ].join(' '),
     )
-    const isSum = sum?.returnData && sum.expression === parts.map(({ id }) => id).join(' + ')
-    return `${name}: ${isSum ? 'the sum' : sum?.expression} of ${counted.join(', ')} of ${[...tables]} ${threshold} ${evaluationPeriods}`
+    // Throttles have no data while nothing is throttled, and a sum with such a part has no value.
+    const isSum = sum?.returnData && sum.expression === parts.map(({ id }) => `FILL(${id}, 0)`).join(' + ')
+    return `${name}: ${isSum ? 'the sum' : sum?.expression} of ${counted.join(', ')} ${threshold} ${alarm.datapointsToAlarm} of ${evaluationPeriods}`
   }
-  const where = Object.entries(dimensions).map((pair) => pair.join('='))
   const { extendedStatistic, evaluateLowSampleCountPercentiles: few } = alarm
   const measure = statistic ?? (few === 'ignore' ? extendedStatistic : `${extendedStatistic} of few`)
-  return `${name}: ${namespace} ${metricName} ${where} ${measure} ${threshold} ${period} ${evaluationPeriods}`
+  return `${name}: ${namespace} ${metricName} ${dimensionsText(dimensions)} ${measure} ${threshold} ${period} ${evaluationPeriods}`
 }
 
 const alarms: Rule = (graph) => {
