@@ -976,8 +976,11 @@ function createDashboard({ data, settings, prefix }: Deployment, { api, table, d
       ['Dead letters', [['AWS/SQS', 'ApproximateNumberOfMessagesVisible', 'QueueName', queueName]]],
       ...data.attackCharts.map(ofLines),
       ofLines([
-        'Lines of level alarm, webhook failures, failed payment work, late and left mail, failed events',
-        ['AlarmLines', 'WebhookFailures', 'PaymentWorkFailed', 'MailLate', 'MailLeft', 'EventsFailed'],
+        'Lines of level alarm, webhook failures, failed payment work, late and left mail, failed events, disabled endpoints',
+        [
+          ...['AlarmLines', 'WebhookFailures', 'PaymentWorkFailed', 'MailLate', 'MailLeft', 'EventsFailed'],
+          'EndpointsDisabled',
+        ],
       ]),
     ])
   const dashboardBody = $jsonStringify({

@@ -28,6 +28,7 @@ export interface CountedLines {
   name: string
   metric:
     | 'AlarmLines'
+    | 'EndpointsDisabled'
     | 'PaymentWorkFailed'
     | 'MailFailed'
     | 'MailOverdue'

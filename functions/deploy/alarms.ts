@@ -30,6 +30,7 @@ export const THROTTLED_LINE = '{ $.functionStatus = "429" }'
 const payingJobs = [...scheduled, ...started].filter(({ needs }) => needs.includes('payments'))
 const mailJobs = scheduled.filter(({ needs }) => needs.includes('mail'))
 const eventJobs = scheduled.filter(({ needs }) => needs.includes('events'))
+const hookJobs = scheduled.filter(({ needs }) => needs.includes('hooks'))
 
 const ofWebhooks = `(${webhookRoutes.map((key) => `($.routeKey = "${key}")`).join(' || ')})`
 
@@ -37,7 +38,10 @@ const ofWebhooks = `(${webhookRoutes.map((key) => `($.routeKey = "${key}")`).joi
 export const countedLines: readonly CountedLines[] = [
   ...functions.map(({ name }) => ({
     name: `${pascal(name)}AlarmLines`,
-    metric: 'AlarmLines' as const,
+    // All other lines of level alarm are about payments.
+    metric: hookJobs.some((job) => job.name === name)
+      ? ('EndpointsDisabled' as const)
+      : ('AlarmLines' as const),
     pattern: ALARM_LINE,
     log: { function: name },
   })),
@@ -236,7 +240,7 @@ function ofMoney(prefix: string): Alarm[] {
     {
       ...once,
       name: 'LedgerMismatch',
-      sentence: `Money or units do not add up: a function wrote a line of level alarm, which names the payment and says what to do. Bursar does not correct it by itself, and repeats the line once a day until it agrees. Search the log group ${logGroupOf(prefix, 'jobs-sweep')} for "alarm", then those of the other functions, and compare the payment in Stripe, Payments, with the account's ledger.`,
+      sentence: `Money or units do not add up: a function wrote a line of level alarm, which names the payment, or the event of Stripe, and says what to do. Bursar does not correct it by itself, and repeats the line of a payment once a day until it agrees. Search the log group ${logGroupOf(prefix, 'jobs-sweep')} for "alarm", then those of the other functions, and compare the payment in Stripe, Payments, with the account's ledger.`,
       metric: sum('logLines', 'AlarmLines'),
     },
     {
@@ -267,7 +271,14 @@ function ofMoney(prefix: string): Alarm[] {
 
 function ofEvents(prefix: string): Alarm[] {
   const sending = eventJobs.map(({ name }) => logGroupOf(prefix, name)).join(', ')
+  const delivering = hookJobs.map(({ name }) => logGroupOf(prefix, name)).join(', ')
   return [
+    {
+      ...once,
+      name: 'EndpointDisabled',
+      sentence: `Nothing has arrived at an endpoint for events for three days, so Bursar has disabled it and holds its events. No money is affected. Search the log group ${delivering} for "alarm": the line names the endpoint. npm run ops -- endpoint deliveries <id> shows what it answered. Once it is repaired, run npm run ops -- endpoint enable <id> --reason <why> and then npm run ops -- endpoint replay <id> --since <when it began to fail> --reason <why>: events are kept for 30 days.`,
+      metric: sum('logLines', 'EndpointsDisabled'),
+    },
     {
       ...once,
       name: 'EventsFailing',

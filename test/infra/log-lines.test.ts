@@ -1,9 +1,20 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
-import { ALARM_LINE, FAILED_LINE, LATE_LINE, LEFT_LINE, OVERDUE_LINE } from '../../functions/deploy/alarms.ts'
+import {
+  ALARM_LINE,
+  alarmsOf,
+  countedLines,
+  FAILED_LINE,
+  LATE_LINE,
+  LEFT_LINE,
+  OVERDUE_LINE,
+} from '../../functions/deploy/alarms.ts'
 import { DECLINE_LINE } from '../../functions/deploy/attack.ts'
 import { functions } from '../../functions/deploy/functions.ts'
 import { queriesOf } from '../../functions/deploy/queries.ts'
 import { type Level, print } from '../../functions/http/log.ts'
+import { commands } from '../../functions/ops/command/commands.ts'
 
 /**
  * The deployment counts log lines by pattern and asks for their members. These tests compare patterns and queries with
@@ -101,6 +112,35 @@ test.each<[string, string, Line[], Line[]]>([
 ])('%s is counted, and no other line is', (_, filter, counted, others) => {
   for (const line of onLambda(...counted)) expect(counts(filter, line), line).toBe(true)
   for (const line of onLambda(...others)) expect(counts(filter, line), line).toBe(false)
+})
+
+/** How lines of level alarm begin: about payments and Stripe's events, or, of one job, about endpoints for events. */
+const BEGINNINGS = /^(?:payment|event) \$|^event endpoint \$/
+
+test('what a line of level alarm is about is what its alarm’s text says', () => {
+  const core = join(import.meta.dirname, '..', '..', 'core')
+  const begun = readdirSync(core, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .flatMap((file) =>
+      [...readFileSync(join(core, file), 'utf8').matchAll(/\balarm\(\s*[`'"](.{0,20})/g)].map(
+        ([, text = '']) => ({ file, text }),
+      ),
+    )
+  expect(begun).toHaveLength(4)
+  for (const { file, text } of begun) {
+    expect(text, file).toMatch(BEGINNINGS)
+    expect(text.startsWith('event endpoint'), file).toBe(file === join('events', 'deliveries.ts'))
+  }
+  const ofEndpoints = countedLines.filter(({ metric }) => metric === 'EndpointsDisabled')
+  expect(ofEndpoints.map(({ log }) => log)).toEqual([{ function: 'jobs-deliver-events' }])
+})
+
+test('the commands in the text of an alarm are commands of operators', () => {
+  const named = alarmsOf('bursar-production').flatMap(({ sentence }) =>
+    [...sentence.matchAll(/npm run ops -- ([a-z]+ [a-z]+)/g)].map(([, words = '']) => words),
+  )
+  expect(named).toContain('endpoint enable')
+  for (const words of named) expect(Object.keys(commands)).toContain(words)
 })
 
 /** The members of all our lines, and those of the gateway's. */

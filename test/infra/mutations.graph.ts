@@ -196,6 +196,11 @@ const lots: Mistake[][] = [
       found: /^V1LoginRole has the resource arn:aws:dynamodb:.*:table\/bursar-production\*$/,
     },
     {
+      title: 'an endpoint that is disabled with a word about money',
+      edit: alarms("? ('EndpointsDisabled' as const)", "? ('AlarmLines' as const)"),
+      found: /^log metric: \S+jobs-deliver-events .* AlarmLines 1 should not be there$/,
+    },
+    {
       title: 'throttles of an index that nobody hears of',
       edit: config('...Object.keys(data.tableDefinition.indexes).map(', '...[].map('),
       found:

@@ -948,6 +948,7 @@ function alarmsOf(graph: Graph): string[] {
     `MailOverdue: ${own} MailOverdue  Sum 1 900 1`,
     `MailLate: ${own} MailLate  Sum 1 300 1`,
     `MailLeft: ${own} MailLeft  Sum 3 900 1`,
+    `EndpointDisabled: ${own} EndpointsDisabled  Sum 1 300 1`,
     `EventsFailing: ${own} EventsFailed  Sum 3 900 1`,
     `Unauthorized: ${own} Unauthorized  Sum 1000 300 1`,
     `PaymentRequired: ${own} PaymentRequired  Sum 1000 300 1`,
@@ -1068,6 +1069,7 @@ function placesOf(graph: Graph): Record<string, string[]> {
     MailOverdue: [group('jobs-send-mail'), 'SES, Account dashboard'],
     MailLate: [group('jobs-send-mail'), 'SES, Account dashboard'],
     MailLeft: [group('jobs-send-mail'), 'SES, Account dashboard'],
+    EndpointDisabled: [group('jobs-deliver-events'), 'endpoint enable <id>', 'endpoint replay <id>'],
     EventsFailing: [group('jobs-tell-alerts'), group('jobs-publish-events')],
     BounceRate: [group('jobs-note-mail-event'), 'SES, Reputation metrics'],
     ComplaintRate: [group('jobs-note-mail-event'), 'SES, Reputation metrics'],
@@ -1145,7 +1147,8 @@ const logMetrics: Rule = (graph) => {
       ),
       [
         ...expected.map(
-          ({ name }) => `${group(name)} { $.message.level = "alarm" } Bursar/${graph.stage} AlarmLines 1`,
+          ({ name }) =>
+            `${group(name)} { $.message.level = "alarm" } Bursar/${graph.stage} ${name === 'jobs-deliver-events' ? 'EndpointsDisabled' : 'AlarmLines'} 1`,
         ),
         ...paying.map(
           ({ name }) => `${group(name)} %ailed.{2,3}[1-9]% Bursar/${graph.stage} PaymentWorkFailed 1`,
@@ -1262,6 +1265,7 @@ const dashboard: Rule = (graph) => {
     'Throttles',
     'AlarmLines',
     'MailLate',
+    'EndpointsDisabled',
     ...Object.keys(ATTACK_QUERIES),
     ...BUSINESS.map(([metric]) => metric),
     'MailsBounced',
