@@ -21,12 +21,9 @@ export default $config({
     const data = await load()
     const settings = data.settingsOf($app.stage, process.env)
     data.checkSecrets(settings, process.env)
-    if (['deploy', 'diff', 'refresh'].includes($cli.command)) {
-      const { execFileSync } = await import('node:child_process')
-      execFileSync('npm', ['run', '--silent', 'bundle'], { stdio: 'inherit' })
-      if (settings.site) execFileSync('npm', ['run', '--silent', 'pages'], { stdio: 'inherit' })
-    }
-    const base = { data, settings, prefix: `${$app.name}-${settings.stage}` }
+    await build(settings)
+    const { region } = await aws.getRegion()
+    const base = { data, settings, region, prefix: `${$app.name}-${settings.stage}` }
     const stores = createStores(base)
     const secrets = { rootSecret: new sst.Secret('RootSecret').value, settingsKey: stores.settingsKey }
     const pool = createUserPool(base, secrets)
@@ -119,6 +116,14 @@ async function load() {
   }
 }
 
+/** Builds the code of the functions and the pages, for the commands that upload them. */
+async function build({ site }: Settings): Promise<void> {
+  if (!['deploy', 'diff', 'refresh'].includes($cli.command)) return
+  const { execFileSync } = await import('node:child_process')
+  execFileSync('npm', ['run', '--silent', 'bundle'], { stdio: 'inherit' })
+  if (site) execFileSync('npm', ['run', '--silent', 'pages'], { stdio: 'inherit' })
+}
+
 type Data = Awaited<ReturnType<typeof load>>
 type Settings = ReturnType<Data['settingsOf']>
 type Deployed = Data['functions'][number]
@@ -133,6 +138,7 @@ interface Base {
   settings: Settings
   /** The beginning of the names that people see on AWS. */
   prefix: string
+  region: string
 }
 
 interface Secrets {
@@ -531,22 +537,23 @@ function lambdaOf(functions: Map<string, Lambda>, name: string): Lambda {
  * @returns what the deployment prints of it
  */
 function createSite(deployment: Deployment, api: sst.aws.ApiGatewayV2) {
-  const { data, settings, prefix } = deployment
+  const { data, settings, prefix, region } = deployment
   const { site } = settings
   if (!site) return {}
+  const name = `${data.globalName(prefix, region)}-pages`
   const { bucket, files } = createPageFiles(deployment)
   const access = new aws.cloudfront.OriginAccessControl('PagesAccess', {
-    name: `${prefix}-pages`,
+    name,
     originAccessControlOriginType: 's3',
     signingBehavior: 'always',
     signingProtocol: 'sigv4',
   })
   const headers = new aws.cloudfront.ResponseHeadersPolicy('PagesHeaders', {
-    name: `${prefix}-pages`,
+    name,
     ...data.sitePolicy(settings.logoUrl, settings.challengeKey !== undefined),
   })
   const edge = new aws.cloudfront.Function('PagesPaths', {
-    name: `${prefix}-pages`,
+    name,
     comment: 'Shows the file of each page',
     runtime: 'cloudfront-js-2.0',
     code: data.edgeFunctionCode($cli.paths.root),
@@ -775,14 +782,14 @@ interface Watched {
 
 /** Alarms are mailed to one address. Missing data raises an alarm only where something has to be counted all the time. */
 function createAlarms(deployment: Deployment, functions: Map<string, Lambda>, watched: Watched) {
-  const { data, settings, prefix } = deployment
+  const { data, settings, prefix, region } = deployment
   const topic = new aws.sns.Topic('Alarms', { name: `${prefix}-alarms` })
   new aws.sns.TopicSubscription('AlarmMail', {
     topic: topic.arn,
     protocol: 'email',
     endpoint: settings.alarmEmail,
   })
-  for (const alarm of data.alarmsOf(prefix)) {
+  for (const alarm of data.alarmsOf(prefix, region)) {
     new aws.cloudwatch.MetricAlarm(`${alarm.name}Alarm`, {
       name: `${prefix}-${alarm.name}`,
       alarmDescription: alarm.sentence,
@@ -801,7 +808,7 @@ function createAlarms(deployment: Deployment, functions: Map<string, Lambda>, wa
 }
 
 /** AWS mails what the whole account costs when it nears what it may. Its costs are known some hours late. */
-function createBudget({ settings, prefix }: Deployment) {
+function createBudget({ data, settings, prefix, region }: Deployment) {
   const { monthlyBudget, alarmEmail } = settings
   if (monthlyBudget === undefined) return
   const notice = (notificationType: string, threshold: number) => ({
@@ -812,7 +819,7 @@ function createBudget({ settings, prefix }: Deployment) {
     subscriberEmailAddresses: [alarmEmail],
   })
   new aws.budgets.Budget('Budget', {
-    name: prefix,
+    name: data.globalName(prefix, region),
     budgetType: 'COST',
     timeUnit: 'MONTHLY',
     limitAmount: String(monthlyBudget),
@@ -933,8 +940,10 @@ function createQueries(
   }
 }
 
-function createDashboard({ data, settings, prefix }: Deployment, { api, table, deadLetters }: Watched) {
-  const region = aws.getRegionOutput().region
+function createDashboard(
+  { data, settings, prefix, region }: Deployment,
+  { api, table, deadLetters }: Watched,
+) {
   // Without quotes, SEARCH finds every function whose name contains these words.
   const functions = `{AWS/Lambda,FunctionName} ${prefix.replaceAll('-', ' ')}`
   const searched = (metric: string, stat: string) => [
@@ -984,16 +993,19 @@ function createDashboard({ data, settings, prefix }: Deployment, { api, table, d
       ]),
     ])
   const dashboardBody = $jsonStringify({
-    widgets: $util.all([charts, region]).apply(([all, name]) =>
+    widgets: charts.apply((all) =>
       all.map(([title, metrics], at) => ({
         type: 'metric',
         x: (at % 2) * 12,
         y: Math.floor(at / 2) * 6,
         width: 12,
         height: 6,
-        properties: { title, metrics, region: name, stat: 'Sum', period: 300 },
+        properties: { title, metrics, region, stat: 'Sum', period: 300 },
       })),
     ),
   })
-  new aws.cloudwatch.Dashboard('Dashboard', { dashboardName: prefix, dashboardBody })
+  new aws.cloudwatch.Dashboard('Dashboard', {
+    dashboardName: data.globalName(prefix, region),
+    dashboardBody,
+  })
 }

@@ -4,6 +4,7 @@ import { businessLines } from './business.ts'
 import {
   type Deployed,
   functions,
+  globalName,
   leavesDeadLetters,
   logGroupOf,
   pascal,
@@ -99,26 +100,27 @@ const once = { threshold: 1, periodSeconds: 300, periods: 1 }
 const sum = (of: Metric['of'], ...names: Metric['names']): Metric => ({ of, names, statistic: 'Sum' })
 
 /** Every alarm of a stage. @param prefix begins the names of the stage's resources. */
-export function alarmsOf(prefix: string): Alarm[] {
+export function alarmsOf(prefix: string, region: string): Alarm[] {
+  const dashboard = globalName(prefix, region)
   return [
-    ...ofTheApi(prefix),
+    ...ofTheApi(prefix, dashboard),
     ...functions.flatMap((fn) => throttlesOf(prefix, fn)),
     ...[...scheduled, ...subscribed, ...started].map((fn) => errorsOf(prefix, fn)),
     ...scheduled.map((job) => absenceOf(prefix, job)),
-    ...ofStoredWork(prefix),
+    ...ofStoredWork(prefix, dashboard),
     ...ofMoney(prefix),
     ...ofMail(prefix),
     ...ofEvents(prefix),
-    ...attackAlarms(prefix),
+    ...attackAlarms(prefix, dashboard),
   ]
 }
 
-function ofTheApi(prefix: string): Alarm[] {
+function ofTheApi(prefix: string, dashboard: string): Alarm[] {
   return [
     {
       ...once,
       name: 'ApiErrors',
-      sentence: `The API answered at least 5 requests with a 5xx status in 5 minutes: customers saw errors. The API's access log, whose log group begins with /aws/vendedlogs/apis/, names the route of each. Then open the log group of that route's function, /aws/lambda/${prefix}-<function>. The dashboard ${prefix} shows when it began.`,
+      sentence: `The API answered at least 5 requests with a 5xx status in 5 minutes: customers saw errors. The API's access log, whose log group begins with /aws/vendedlogs/apis/, names the route of each. Then open the log group of that route's function, /aws/lambda/${prefix}-<function>. The dashboard ${dashboard} shows when it began.`,
       metric: sum('api', '5xx'),
       threshold: 5,
     },
@@ -133,7 +135,7 @@ function ofTheApi(prefix: string): Alarm[] {
     {
       ...once,
       name: 'Throttles',
-      sentence: `Lambda refused to run functions of this stage for at least 5 requests in 5 minutes, which were answered with an error. Run the saved query ${prefix}/operation/Errors by route: it names the routes. In the dashboard ${prefix}, "Concurrency by function" shows which functions ran then. If the account's whole quota "Concurrent executions" is in use, raise it under Service Quotas; another program of this AWS account may use it.`,
+      sentence: `Lambda refused to run functions of this stage for at least 5 requests in 5 minutes, which were answered with an error. Run the saved query ${prefix}/operation/Errors by route: it names the routes. In the dashboard ${dashboard}, "Concurrency by function" shows which functions ran then. If the account's whole quota "Concurrent executions" is in use, raise it under Service Quotas; another program of this AWS account may use it.`,
       metric: sum('logLines', 'FunctionThrottles'),
       threshold: 5,
     },
@@ -217,12 +219,12 @@ function errorsOf(prefix: string, fn: Deployed): Alarm {
   }
 }
 
-function ofStoredWork(prefix: string): Alarm[] {
+function ofStoredWork(prefix: string, dashboard: string): Alarm[] {
   return [
     {
       ...once,
       name: 'TableThrottles',
-      sentence: `DynamoDB refused reads or writes of the table ${prefix} or its indexes because they came too fast. Functions retry them; a request that still fails is answered 503. Open the dashboard ${prefix}: "Table: units used" shows whether traffic rose faster than the table scales, which passes within minutes. If it did not, a single account, or one partition of an index, is at the limit of 1,000 writes a second.`,
+      sentence: `DynamoDB refused reads or writes of the table ${prefix} or its indexes because they came too fast. Functions retry them; a request that still fails is answered 503. Open the dashboard ${dashboard}: "Table: units used" shows whether traffic rose faster than the table scales, which passes within minutes. If it did not, a single account, or one partition of an index, is at the limit of 1,000 writes a second.`,
       metric: sum('table', 'ReadThrottleEvents', 'WriteThrottleEvents'),
     },
     {

@@ -95,10 +95,10 @@ export const attackLines: readonly CountedLines[] = [
   })),
 ]
 
-export const attackAlarms = (prefix: string): Alarm[] =>
+export const attackAlarms = (prefix: string, dashboard: string): Alarm[] =>
   bursts.map(({ name, threshold, periodSeconds, means, query }) => ({
     name,
-    sentence: `At least ${threshold} ${means} Open CloudWatch, Logs Insights, and run the saved query ${prefix}/attack/${query}; the dashboard ${prefix} shows when it began. "An attack" in functions/deploy/README.md says what to do. If this is ordinary traffic of yours, raise the threshold in functions/deploy/attack.ts.`,
+    sentence: `At least ${threshold} ${means} Open CloudWatch, Logs Insights, and run the saved query ${prefix}/attack/${query}; the dashboard ${dashboard} shows when it began. "An attack" in functions/deploy/README.md says what to do. If this is ordinary traffic of yours, raise the threshold in functions/deploy/attack.ts.`,
     metric: { of: 'logLines', names: [name], statistic: 'Sum' },
     threshold,
     periodSeconds,

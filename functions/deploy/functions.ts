@@ -211,6 +211,12 @@ export function pascal(name: string): string {
   return name.replace(/(?:^|-)(\w)/g, (_, letter: string) => letter.toUpperCase())
 }
 
+/**
+ * The name of something whose names AWS keeps once for all regions of an account: without the region, a second copy of a
+ * stage elsewhere would find it taken, or take it over.
+ */
+export const globalName = (prefix: string, region: string): string => `${prefix}-${region}`
+
 /** The log group of a function. @param prefix begins the names of the stage's resources. */
 export const logGroupOf = (prefix: string, name: string): string => `/aws/lambda/${prefix}-${name}`
 

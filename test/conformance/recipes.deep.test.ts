@@ -185,7 +185,7 @@ describe('a copy of the project with only the changes that README and CONTRIBUTI
       import { alarmsOf } from './functions/deploy/alarms.ts'
       import { scheduled } from './functions/deploy/functions.ts'
       const { name, every, handler } = scheduled.find(({ name }) => name === 'jobs-say-hello')
-      const alarms = alarmsOf('bursar-dev').filter(({ name }) => name.includes('SayHello')).map(({ name }) => name)
+      const alarms = alarmsOf('bursar-dev', 'eu-west-1').filter(({ name }) => name.includes('SayHello')).map(({ name }) => name)
       const done = await post('/_local/jobs/say-hello')
       console.log(JSON.stringify({ deployed: { name, every, handler }, alarms, hello: typeof done.hello }))
       await server.close()`)

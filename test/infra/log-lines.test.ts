@@ -136,7 +136,7 @@ test('what a line of level alarm is about is what its alarm’s text says', () =
 })
 
 test('the commands in the text of an alarm are commands of operators', () => {
-  const named = alarmsOf('bursar-production').flatMap(({ sentence }) =>
+  const named = alarmsOf('bursar-production', 'eu-west-1').flatMap(({ sentence }) =>
     [...sentence.matchAll(/npm run ops -- ([a-z]+ [a-z]+)/g)].map(([, words = '']) => words),
   )
   expect(named).toContain('endpoint enable')

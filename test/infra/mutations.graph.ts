@@ -388,6 +388,11 @@ const lots: Mistake[][] = [
       found: /^LedgerMismatch names \/aws\/lambda\/bursar-production-jobs-reconcile, which is not there$/,
     },
     {
+      title: 'names that a stage in another region would find taken',
+      edit: data('region: string): string =>', 'region: string): string => prefix ||'),
+      found: /^PagesAccess is called bursar-production-pages in every region$/,
+    },
+    {
       title: 'queries that are not saved',
       edit: config('  createQueries(deployment, functions, watched.api)\n', ''),
       found: /^saved query: bursar-production\/attack\/Refusals by source is missing$/,

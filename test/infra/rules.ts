@@ -1056,11 +1056,11 @@ function placesOf(graph: Graph): Record<string, string[]> {
   const group = (name: string) => `/aws/lambda/${prefix}-${name}`
   const paying = expected.filter(paysInBackground)
   return {
-    ApiErrors: ['/aws/vendedlogs/apis/', group('<function>'), `dashboard ${prefix} `],
+    ApiErrors: ['/aws/vendedlogs/apis/', group('<function>'), `dashboard ${prefix}-eu-west-1 `],
     SlowAnswers: [`${prefix}/operation/Slowest routes.`],
-    Throttles: [`${prefix}/operation/Errors by route:`, `dashboard ${prefix},`, 'Service Quotas'],
+    Throttles: [`${prefix}/operation/Errors by route:`, `dashboard ${prefix}-eu-west-1,`, 'Service Quotas'],
     VaultThrottles: [`${prefix}/attack/Refusals by source.`, 'Service Quotas'],
-    TableThrottles: [`dashboard ${prefix}:`, '"Table: units used"'],
+    TableThrottles: [`dashboard ${prefix}-eu-west-1:`, '"Table: units used"'],
     DeadLetters: [`queue ${prefix}-dead-letters `, group('<function>')],
     LedgerMismatch: [group('jobs-sweep'), 'in Stripe, Payments'],
     WebhookFailures: [group('webhooks-stripe'), 'Developers, Webhooks'],
@@ -1079,7 +1079,7 @@ function placesOf(graph: Graph): Record<string, string[]> {
         [
           `${prefix}/attack/${question};`,
           '"An attack" in functions/deploy/README.md',
-          `dashboard ${prefix} `,
+          `dashboard ${prefix}-eu-west-1 `,
         ],
       ]),
     ),
@@ -1245,7 +1245,7 @@ const budget: Rule = (graph) => {
     subscriberEmailAddresses: [ENVIRONMENT.ALARM_EMAIL],
   })
   const wanted = {
-    name: prefixOf(graph),
+    name: `${prefixOf(graph)}-eu-west-1`,
     budgetType: 'COST',
     timeUnit: 'MONTHLY',
     limitAmount: MONTHLY_BUDGET,
@@ -1254,6 +1254,23 @@ const budget: Rule = (graph) => {
   }
   return same('the budget', inputsOf(graph, BUDGET), MONTHLY_BUDGET ? [wanted] : [])
 }
+
+/** Kinds whose names AWS keeps once for all regions of an account, and the property that holds the name. */
+const GLOBAL = {
+  [BUDGET]: 'name',
+  [ROLE]: 'name',
+  'aws:iam/policy:Policy': 'name',
+  'aws:cloudwatch/dashboard:Dashboard': 'dashboardName',
+  'aws:s3/bucket:Bucket': 'bucket',
+}
+
+/** A second copy of a stage in another region must not find a name taken. SST ends names of roles at random. */
+const namesByRegion: Rule = (graph) =>
+  graph.resources
+    .filter(({ type }) => type in GLOBAL || /^aws:cloudfront\//.test(type))
+    .map(({ type, name, inputs }) => [name, inputs[GLOBAL[type as keyof typeof GLOBAL] ?? 'name']])
+    .filter(([, given]) => given !== undefined && !/-eu-west-1\b|-[a-z]{8}$/.test(given))
+    .map(([name, given]) => `${name} is called ${given} in every region`)
 
 const dashboard: Rule = (graph) => {
   const boards = inputsOf(graph, 'aws:cloudwatch/dashboard:Dashboard')
@@ -1273,7 +1290,11 @@ const dashboard: Rule = (graph) => {
     `${prefixOf(graph)}-dead-letters`,
   ]
   return [
-    ...same('the number of dashboards', boards.length, 1),
+    ...same(
+      'the dashboards',
+      boards.map(({ dashboardName }) => dashboardName),
+      [`${prefixOf(graph)}-eu-west-1`],
+    ),
     ...shows.filter((one) => !body.includes(one)).map((one) => `The dashboard does not show ${one}`),
     ...same(
       'whether the dashboard begins with the business',
@@ -1433,6 +1454,7 @@ export const rules: Record<string, Rule> = {
   'log lines that a person must see are counted': logMetrics,
   'the queries for an attack and for operation are saved': savedQueries,
   'the dashboard shows the stage': dashboard,
+  'what AWS names once for all regions has the region in its name': namesByRegion,
   'spending beyond the budget is mailed, if there is one': budget,
   'mail comes from the configured domain, and what bounces is reported': mail,
   'the deployment prints the events that an endpoint at Stripe subscribes to': printed,

@@ -159,7 +159,7 @@ const origins: Rule = (graph) => {
     ]),
     ...same('how the bucket is asked', inputsOf(graph, ACCESS), [
       {
-        name: `bursar-${graph.stage}-pages`,
+        name: `bursar-${graph.stage}-eu-west-1-pages`,
         originAccessControlOriginType: 's3',
         signingBehavior: 'always',
         signingProtocol: 'sigv4',
@@ -231,6 +231,7 @@ const headers: Rule = (graph) => {
   const wanted = pageHeaders({ stripeJs: STRIPE_JS })
   return [
     ...same('the number of other policies of headers', others.length, 0),
+    ...same('the name of the policy of headers', policy?.name, `bursar-${graph.stage}-eu-west-1-pages`),
     ...Object.keys({ ...wanted, ...sent }).flatMap((name) =>
       same(`the header ${name}`, sent[name], wanted[name]),
     ),
@@ -269,7 +270,7 @@ const front: Rule = (graph) => {
 const paths: Rule = (graph) =>
   same('the functions at the edge', inputsOf(graph, FUNCTION), [
     {
-      name: `bursar-${graph.stage}-pages`,
+      name: `bursar-${graph.stage}-eu-west-1-pages`,
       comment: 'Shows the file of each page',
       runtime: 'cloudfront-js-2.0',
       code: readFileSync(join(ROOT, '.pages', 'edge.js'), 'utf8'),

@@ -608,7 +608,7 @@ test('the console explains every alarm of the deployment', async () => {
   await signIn(page, 'grace', seeds.admin)
   await page.goto(paths.health)
   await page.getByText(/^Single functions/).click()
-  for (const { name, sentence } of alarmsOf('bursar-<stage>')) {
+  for (const { name, sentence } of alarmsOf('bursar-<stage>', '<region>')) {
     expect([name, await page.getByText(sentence, { exact: true }).count()]).toEqual([name, 1])
   }
 })

@@ -48,7 +48,7 @@ export function billOf(month: Month, prices: Prices): Bill {
     Logs: logsGb * (prices.logsGb + LOGS_KEPT_MONTHS * prices.logsKeptGb),
     Events: (sum(events) / MILLION) * prices.events,
     'Keys and alarms':
-      2 * prices.kmsKey + (sum(kms) / 10_000) * prices.kmsCalls + alarmsOf('x').length * prices.alarm,
+      2 * prices.kmsKey + (sum(kms) / 10_000) * prices.kmsCalls + alarmsOf('x', 'x').length * prices.alarm,
   }
 }
 

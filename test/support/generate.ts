@@ -106,7 +106,7 @@ const alarmGroup = ({ metric: { of } }: Alarm): AlarmGroup => {
 /** What each alarm means, for the console, which is no place for the data of the deployment. */
 function alarmTexts(): Partial<Record<AlarmGroup, { name: string; sentence: string }[]>> {
   const texts: ReturnType<typeof alarmTexts> = {}
-  for (const alarm of alarmsOf('bursar-<stage>')) {
+  for (const alarm of alarmsOf('bursar-<stage>', '<region>')) {
     const group = alarmGroup(alarm)
     texts[group] = [...(texts[group] ?? []), { name: alarm.name, sentence: alarm.sentence }]
   }
@@ -117,7 +117,7 @@ function alarmTexts(): Partial<Record<AlarmGroup, { name: string; sentence: stri
 function alarmTable(): string {
   const prefix = 'bursar-<stage>'
   const lines = new Map<string, string>()
-  for (const { name, sentence, metric, ...when } of alarmsOf(prefix)) {
+  for (const { name, sentence, metric, ...when } of alarmsOf(prefix, '<region>')) {
     const [, kind] = /(Throttles|Errors|Absent)$/.exec(name) ?? []
     const isShared = typeof metric.of === 'object' && kind !== undefined
     const title = isShared ? `\`<Function>${kind}\`` : `\`${name}\``
