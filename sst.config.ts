@@ -473,7 +473,10 @@ const ACCESS_LOG =
   '{"requestId":"$context.requestId","at":"$context.requestTimeEpoch","routeKey":"$context.routeKey","status":$context.status,"ms":"$context.responseLatency","error":"$context.error.responseType","functionStatus":"$context.integration.status","functionMs":"$context.integration.latency"}'
 
 function createApi({ data, settings, prefix }: Deployment, functions: Map<string, Lambda>) {
-  const { cors, throttle, tightThrottle, tightRoutes } = data
+  const { cors, tightRoutes } = data
+  const [throttle, tightThrottle] = settings.standby
+    ? [data.standbyThrottle, data.standbyThrottle]
+    : [data.throttle, data.tightThrottle]
   let routesMade: (routes: $util.Output<aws.apigatewayv2.Route>[]) => void = () => {}
   const made = new Promise<$util.Output<aws.apigatewayv2.Route>[]>((resolve) => {
     routesMade = resolve
@@ -704,7 +707,7 @@ function letOnlyDistributionRead(bucket: aws.s3.Bucket, distribution: aws.cloudf
 
 /** The schedules of jobs, the events that other systems send us on the bus, and what SES sends us. */
 function createWork(
-  { data }: Deployment,
+  { data, settings }: Deployment,
   functions: Map<string, Lambda>,
   {
     bus,
@@ -712,7 +715,7 @@ function createWork(
     mail,
   }: { bus: sst.aws.Bus; deadLetters: aws.sqs.Queue; mail: Awaited<ReturnType<typeof createMail>> },
 ) {
-  for (const job of data.scheduled) {
+  for (const job of settings.standby ? [] : data.scheduled) {
     new sst.aws.CronV2(data.pascal(`${job.name}-schedule`), {
       function: lambdaOf(functions, job.name).fn,
       schedule: job.every,
@@ -789,7 +792,8 @@ function createAlarms(deployment: Deployment, functions: Map<string, Lambda>, wa
     protocol: 'email',
     endpoint: settings.alarmEmail,
   })
-  for (const alarm of data.alarmsOf(prefix, region)) {
+  const alarms = data.alarmsOf(prefix, region).filter(({ absence }) => !(absence && settings.standby))
+  for (const alarm of alarms) {
     new aws.cloudwatch.MetricAlarm(`${alarm.name}Alarm`, {
       name: `${prefix}-${alarm.name}`,
       alarmDescription: alarm.sentence,

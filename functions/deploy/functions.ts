@@ -226,6 +226,8 @@ export const logGroupOf = (prefix: string, name: string): string => `/aws/lambda
  */
 export const throttle = { ratePerSecond: 2_000, burst: 1_000 }
 export const tightThrottle = { ratePerSecond: 500, burst: 500 }
+/** A stage that stands by answers 429 to everything. */
+export const standbyThrottle = { ratePerSecond: 0, burst: 0 }
 
 /** Routes whose requests cost something, or let their sender try something. */
 export const tightRoutes: readonly string[] = rows

@@ -43,6 +43,8 @@ export interface Settings {
   sessionsSince: string | undefined
   /** The distribution in front of pages and API; undefined where it is switched off. */
   site: SiteSettings | undefined
+  /** Whether the stage does nothing and answers nobody, because another copy of it is at work or may come back. */
+  standby: boolean
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -105,6 +107,7 @@ export function settingsOf(stage: string, env: Environment): Settings {
     challengeKey: pages.challengeKey,
     ...restored(env),
     site,
+    standby: isStandby(env),
   }
 }
 
@@ -113,6 +116,12 @@ export function isProtected(stage: string, env: Environment): boolean {
   const protection = env.PROTECTION?.trim() || 'on'
   if (!/^(on|off)$/.test(protection)) throw new Error('PROTECTION must be "on" or "off".')
   return stage === PRODUCTION && protection === 'on'
+}
+
+function isStandby(env: Environment): boolean {
+  const standby = env.STANDBY?.trim() || 'off'
+  if (!/^(on|off)$/.test(standby)) throw new Error('STANDBY must be "on" or "off".')
+  return standby === 'on'
 }
 
 /** The region of a stage, if it is set: then no shell's own region can make a second copy of the stage elsewhere. */

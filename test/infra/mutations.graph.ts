@@ -493,8 +493,26 @@ describe.each(lots.map((lot, at) => [at + 1, lot] as const))('lot %i', async (_,
   })
 })
 
-describe('a stage without pages', async () => {
+describe('a stage without pages that stands by', async () => {
   const mistakes = [
+    {
+      title: 'jobs that run beside those of the copy at work',
+      edit: config('settings.standby ? [] : data.scheduled', 'data.scheduled'),
+      found: /^the schedules is \[\{.* and should be \[\]$/,
+    },
+    {
+      title: 'answers of two copies',
+      edit: config(
+        '? [data.standbyThrottle, data.standbyThrottle]',
+        '? [data.throttle, data.standbyThrottle]',
+      ),
+      found: /^the stage’s throttle is \[2000,1000\] and should be \[0,0\]$/,
+    },
+    {
+      title: 'alarms about jobs that must not run',
+      edit: config('!(absence && settings.standby)', '!absence || true'),
+      found: /^alarm: JobsSweepAbsent: .* should not be there$/,
+    },
     {
       title: 'a key for everything in each function',
       edit: config(
@@ -524,7 +542,7 @@ describe('a stage without pages', async () => {
   ]
   const graph = await graphOf({
     stage: 'dev-ada',
-    environment: { PAGES: 'off' },
+    environment: { PAGES: 'off', STANDBY: 'on' },
     edits: mistakes.map(({ edit }) => edit),
   })
   const said = (await Promise.all(Object.values(rules).map((rule) => rule(graph)))).flat()

@@ -20,9 +20,12 @@ import { hasSite, keptAssets, pageCount, siteCounts, siteRules } from './site-ru
  */
 const production = ({ stage }: Graph) => stage === 'production'
 const isProtected = (graph: Graph) => production(graph) && graph.environment.PROTECTION !== 'off'
-/** Whether the stage uses a table that was restored from a backup. */
 /** Whether the domain of mail is another stage's: then its address may have an identity of its own, as in SES's sandbox. */
 const isMailOthers = ({ environment }: Graph): boolean => environment.MAIL_IDENTITY === 'existing'
+/** Whether another copy of the stage is at work: this one runs no job and answers nobody. */
+const isStandby = ({ environment }: Graph): boolean => environment.STANDBY === 'on'
+const jobsOf = (graph: Graph) => (isStandby(graph) ? [] : Object.entries(jobs))
+/** Whether the stage uses a table that was restored from a backup. */
 const isRestored = ({ environment }: Graph): boolean => environment.TABLE !== undefined
 const tableName = (graph: Graph): string => graph.environment.TABLE ?? prefixOf(graph)
 const tableArn = (graph: Graph) => arn('dynamodb', `table/${tableName(graph)}`)
@@ -337,7 +340,7 @@ const wildcards: Rule = (graph) =>
 
 /** Checks who may assume each role, and that a role has only its inline policy. */
 const roles: Rule = (graph) => {
-  const schedulers = Object.keys(jobs).length
+  const schedulers = jobsOf(graph).length
   return [
     ...same('the number of roles', all(graph, ROLE).length, expected.length + schedulers),
     ...all(graph, ROLE).flatMap(({ name, inputs }) => [
@@ -481,12 +484,13 @@ const TIGHT = rows
 const throttles: Rule = (graph) => {
   const stages = all(graph, 'aws:apigatewayv2/stage:Stage')
   const { defaultRouteSettings: overall, routeSettings = [] } = stages[0]?.inputs ?? {}
+  const limits = (rate: number, burst: number) => (isStandby(graph) ? [0, 0] : [rate, burst])
   return [
     ...same('the number of gateway stages', stages.length, 1),
     ...same(
       'the stage’s throttle',
       [overall?.throttlingRateLimit, overall?.throttlingBurstLimit],
-      [2000, 1000],
+      limits(2000, 1000),
     ),
     ...difference(
       'tight throttle',
@@ -497,7 +501,7 @@ const throttles: Rule = (graph) => {
       same(
         `the throttle of ${one.routeKey}`,
         [one.throttlingRateLimit, one.throttlingBurstLimit],
-        [500, 500],
+        limits(500, 500),
       ),
     ),
     // API Gateway refuses settings of a route that does not exist yet.
@@ -783,7 +787,7 @@ const schedules: Rule = (graph) =>
         roleArn: undefined,
       }))
       .sort((one, other) => one.arn.localeCompare(other.arn)),
-    Object.entries(jobs)
+    jobsOf(graph)
       .map(([name, { every }]) => ({
         scheduleExpression: every,
         state: 'ENABLED',
@@ -961,7 +965,7 @@ function alarmsOf(graph: Graph): string[] {
     ...reserved.map(({ name }) => `${pascal(name)}Throttles: AWS/Lambda Throttles ${fn(name)} Sum 1 300 3`),
     ...uncalled.map(({ name }) => `${pascal(name)}Throttles: AWS/Lambda Throttles ${fn(name)} Sum 1 300 1`),
     ...background.map(({ name }) => `${pascal(name)}Errors: AWS/Lambda Errors ${fn(name)} Sum 1 300 1`),
-    ...Object.entries(jobs).map(([name, { every }]) => {
+    ...jobsOf(graph).map(([name, { every }]) => {
       const seconds = SILENCE[every] ?? 900
       return `${pascal(`jobs-${kebab(name)}`)}Absent: AWS/Lambda Invocations ${fn(`jobs-${kebab(name)}`)} Sum 1 ${seconds} 1`
     }),
@@ -1372,7 +1376,7 @@ const printed: Rule = (graph) => same('what to subscribe to', graph.outputs.stri
 const counts: Rule = (graph) => {
   const keys = rows.flatMap(routesOf).length
   const fns = expected.length
-  const [jobCount, subscriberCount] = [Object.keys(jobs).length, Object.keys(subscribers).length]
+  const [jobCount, subscriberCount] = [jobsOf(graph).length, Object.keys(subscribers).length]
   const should: Record<string, number> = {
     [LAMBDA]: fns,
     [ROLE]: fns + jobCount,
@@ -1424,7 +1428,8 @@ export const rules: Record<string, Rule> = {
   'the routes are those of the rows, no more and no fewer': routes,
   'each route reaches the function of its row': targets,
   'the authorizer protects every route of an account and no other': authorizers,
-  'the stage is throttled, and tighter where guessing or cost begins': throttles,
+  'the stage is throttled, tighter where guessing or cost begins, and to nothing while it stands by':
+    throttles,
   'jobs and the webhook have their own concurrency': concurrency,
   'only the configured origins may call from a browser': crossOrigin,
   'there is one function a row, job, subscriber and trigger, on Node 24 and arm64': functions,
@@ -1445,7 +1450,7 @@ export const rules: Record<string, Rule> = {
   'the table is on demand, encrypted with Bursar’s key, and has point-in-time recovery': table,
   'the user pool is a password vault with one confidential client': userPool,
   'production keeps its data until its protection is taken off, and other stages can be removed': protection,
-  'jobs run on their schedules, and ticks do not pile up': schedules,
+  'jobs run on their schedules, and ticks do not pile up; a stage that stands by has none': schedules,
   'background functions but jobs retry and leave dead letters': retries,
   'events reach their subscribers, with retries and dead letters': events,
   'dead letters are kept for two weeks': deadLetters,

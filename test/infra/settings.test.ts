@@ -30,7 +30,14 @@ describe('settings', () => {
       restoredTable: undefined,
       sessionsSince: undefined,
       site: { isApiOpen: true },
+      standby: false,
     })
+  })
+
+  test('have a stage stand by, if its operator says so', () => {
+    expect(settings({ STANDBY: 'on' }).standby).toBe(true)
+    expect(settings({ STANDBY: ' off ' }).standby).toBe(false)
+    expect(() => settings({ STANDBY: 'yes' })).toThrow(/^STANDBY must be "on" or "off"\.$/)
   })
 
   test('pin the region, if it is set', () => {

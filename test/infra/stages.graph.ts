@@ -5,7 +5,7 @@ import { rules } from './rules.ts'
 
 /**
  * A stage as most are, one with a domain of its own, one that may be removed, was restored, is closed at the API's own address
- * and gets another domain of mail, and one without pages whose domain of mail another stage has set up.
+ * and gets another domain of mail, and one without pages that stands by, whose domain of mail another stage has set up.
  */
 const stages: [string, Record<string, string>][] = [
   ['dev-ada', {}],
@@ -20,7 +20,7 @@ const stages: [string, Record<string, string>][] = [
       DEPLOYED_MAIL_DOMAIN: 'mail.old.example',
     },
   ],
-  ['no-pages', { ...CUSTOM_DOMAIN, PAGES: 'off', MAIL_IDENTITY: 'existing' }],
+  ['no-pages', { ...CUSTOM_DOMAIN, PAGES: 'off', MAIL_IDENTITY: 'existing', STANDBY: 'on' }],
 ]
 
 describe.each(stages)('stage %s with %j', async (stage, environment) => {
