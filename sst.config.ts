@@ -24,10 +24,11 @@ export default $config({
     await build(settings)
     const { region } = await aws.getRegion()
     const base = { data, settings, region, prefix: `${$app.name}-${settings.stage}` }
+    const warning = await compareWithLastDeployment(base)
     const stores = createStores(base)
     const secrets = { rootSecret: new sst.Secret('RootSecret').value, settingsKey: stores.settingsKey }
     const pool = createUserPool(base, secrets)
-    const mail = await createMail(base)
+    const mail = createMail(base)
     const deadLetters = createDeadLetters(base)
     const bus = createBus(base)
     const edgeSecret = settings.site && secrets.rootSecret.apply(data.edgeSecretOf)
@@ -88,7 +89,8 @@ export default $config({
       events: bus.name,
       userPool: pool.pool.id,
       table: stores.table.name,
-      ...mail.outputs,
+      mailDns: mail.dns,
+      ...(warning !== undefined && { warning }),
       stripeEvents: [...data.subscribedEvents],
     }
   },
@@ -106,7 +108,7 @@ async function load() {
     ...(await import('./functions/deploy/queries.ts')),
     ...(await import('./functions/deploy/permissions.ts')),
     ...(await import('./functions/deploy/settings.ts')),
-    ...(await import('./functions/deploy/mail-domain.ts')),
+    ...(await import('./functions/deploy/last-deployment.ts')),
     ...(await import('./functions/deploy/root-secret.ts')),
     ...(await import('./functions/deploy/site.ts')),
     ...(await import('./functions/deploy/bundle.ts')),
@@ -209,7 +211,7 @@ function createStores({ data, settings, prefix }: Base) {
   // A table that was restored from a backup is used as it is, and the one that was made stays: in production nothing may
   // delete it, and it shows what was lost. An import would fail as long as one property of the restored table differs.
   const { name, arn } =
-    settings.restoredTable === undefined
+    settings.restoredTable === undefined || settings.restoredTable === prefix
       ? made
       : aws.dynamodb.getTableOutput({ name: settings.restoredTable })
   return {
@@ -293,27 +295,35 @@ const defaultBus = () =>
   $interpolate`arn:${aws.getPartitionOutput().partition}:events:${aws.getRegionOutput().region}:${aws.getCallerIdentityOutput().accountId}:event-bus/default`
 
 /**
- * The sender's domain at SES. The operator publishes the DKIM records, because any provider may host the
- * zone. The configuration set, which every mail names, reports what bounces, and keeps mail from addresses that
- * bounced or complained before.
+ * Compares the settings with those of the last deployment, before anything changes.
+ * @returns what the operator is told, at once and with the outputs
+ * @throws Error with a sentence if the stage would silently go back to another table
  */
-/** Tells before anything changes, and with the outputs again, that the domain of the sender is another one. */
-async function warnOfMailDomain({ data, settings, prefix }: Base): Promise<string | undefined> {
-  // A stage that is new has no configuration set.
-  const known = await aws.sesv2.getConfigurationSet({ configurationSetName: prefix }).catch(() => undefined)
-  const warning = data.mailDomainWarning(known?.tags[data.MAIL_DOMAIN_TAG], settings.mailDomain)
+async function compareWithLastDeployment({ data, settings, prefix }: Base): Promise<string | undefined> {
+  let unread: string | undefined
+  const known = await aws.sesv2
+    .getConfigurationSet({ configurationSetName: prefix })
+    .catch((error: Error) => {
+      unread = data.unreadTags(error)
+      return undefined
+    })
+  const last = known?.tags ?? {}
+  data.requireTable(last, settings, prefix)
+  const warning = unread ?? data.mailDomainWarning(last, settings)
   if (warning !== undefined) process.stderr.write(`${warning}\n`)
   return warning
 }
 
-async function createMail(base: Base) {
-  const { data, settings, prefix } = base
-  const warning = await warnOfMailDomain(base)
-  const warned = warning === undefined ? {} : { warning }
+/**
+ * The sender's domain at SES. The operator publishes the DKIM records, because any provider may host the
+ * zone. The configuration set, which every mail names, reports what bounces, and keeps mail from addresses that
+ * bounced or complained before.
+ */
+function createMail({ data, settings, prefix }: Base) {
   const { mailDomain, mailAddress, createMailIdentity } = settings
   const configurationSet = new aws.sesv2.ConfigurationSet('MailSet', {
     configurationSetName: prefix,
-    tags: { [data.MAIL_DOMAIN_TAG]: mailDomain },
+    tags: data.lastDeploymentTags(settings, prefix),
     reputationOptions: { reputationMetricsEnabled: true },
     suppressionOptions: { suppressedReasons: ['BOUNCE', 'COMPLAINT'] },
   })
@@ -329,7 +339,7 @@ async function createMail(base: Base) {
   const here = $interpolate`arn:${aws.getPartitionOutput().partition}:ses:${aws.getRegionOutput().region}:${aws.getCallerIdentityOutput().accountId}:identity`
   if (!createMailIdentity) {
     const arns = [$interpolate`${here}/${mailDomain}`, $interpolate`${here}/${mailAddress}`]
-    return { configurationSet, arns, outputs: { mailDns: [], ...warned } }
+    return { configurationSet, arns, dns: [] }
   }
   // Other stages, and other programs of the account, send with the same identity, so it outlives this stage.
   const identity = new aws.sesv2.EmailIdentity(
@@ -340,7 +350,7 @@ async function createMail(base: Base) {
   const dns = identity.dkimSigningAttributes.tokens.apply((tokens) =>
     tokens.map((token) => `${token}._domainkey.${mailDomain} CNAME ${token}.dkim.amazonses.com`),
   )
-  return { configurationSet, arns: [identity.arn], outputs: { mailDns: dns, ...warned } }
+  return { configurationSet, arns: [identity.arn], dns }
 }
 
 /**
@@ -713,7 +723,7 @@ function createWork(
     bus,
     deadLetters,
     mail,
-  }: { bus: sst.aws.Bus; deadLetters: aws.sqs.Queue; mail: Awaited<ReturnType<typeof createMail>> },
+  }: { bus: sst.aws.Bus; deadLetters: aws.sqs.Queue; mail: ReturnType<typeof createMail> },
 ) {
   for (const job of settings.standby ? [] : data.scheduled) {
     new sst.aws.CronV2(data.pascal(`${job.name}-schedule`), {

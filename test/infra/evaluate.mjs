@@ -75,10 +75,14 @@ const functions = {
   'aws:index/getCallerIdentity:getCallerIdentity': () => ({ accountId: ACCOUNT }),
   'aws:index/getPartition:getPartition': () => ({ partition: 'aws' }),
   'aws:dynamodb/getTable:getTable': ({ name }) => ({ name, arn: arnOf('dynamodb', `table/${name}`) }),
-  // What the last deployment has left, if the test says that there was one.
-  'aws:sesv2/getConfigurationSet:getConfigurationSet': () => {
-    if (!process.env.DEPLOYED_MAIL_DOMAIN) throw new Error('There is no such configuration set')
-    return { tags: { 'mail-domain': process.env.DEPLOYED_MAIL_DOMAIN } }
+  // What the last deployment has left, if the test says that there was one. The errors are worded as those of the provider.
+  'aws:sesv2/getConfigurationSet:getConfigurationSet': ({ configurationSetName }) => {
+    const { DEPLOYED_TAGS } = process.env
+    if (DEPLOYED_TAGS?.startsWith('{')) return { tags: JSON.parse(DEPLOYED_TAGS) }
+    const why = DEPLOYED_TAGS || "couldn't find resource"
+    const details = `Invocation of aws:sesv2/getConfigurationSet:getConfigurationSet returned an error: 1 error occurred:
+\t* reading SESV2 (Simple Email V2) Configuration Set Data Source (${configurationSetName}): ${why}\n\n`
+    throw Object.assign(new Error(details), { details })
   },
   'aws:iam/getPolicyDocument:getPolicyDocument': ({ statements }) => ({
     statements,

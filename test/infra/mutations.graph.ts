@@ -393,6 +393,15 @@ const lots: Mistake[][] = [
       found: /^PagesAccess is called bursar-production-pages in every region$/,
     },
     {
+      title: 'a table in use that the next deployment does not know',
+      edit: {
+        file: 'functions/deploy/last-deployment.ts',
+        from: '  table: restoredTable ?? ownTable,\n',
+        to: '',
+      },
+      found: /^the configuration sets of mail is .*"tags":\{"mail-domain":"mail\.acme\.io"\}/,
+    },
+    {
       title: 'queries that are not saved',
       edit: config('  createQueries(deployment, functions, watched.api)\n', ''),
       found: /^saved query: bursar-production\/attack\/Refusals by source is missing$/,

@@ -1319,7 +1319,7 @@ const mail: Rule = (graph) => [
       configurationSetName: prefixOf(graph),
       reputationOptions: { reputationMetricsEnabled: true },
       suppressionOptions: { suppressedReasons: ['BOUNCE', 'COMPLAINT'] },
-      tags: { 'mail-domain': 'mail.acme.io' },
+      tags: { 'mail-domain': 'mail.acme.io', table: tableName(graph) },
     },
   ]),
   ...same('the events of mail', inputsOf(graph, DESTINATION), [

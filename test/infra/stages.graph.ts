@@ -17,10 +17,19 @@ const stages: [string, Record<string, string>][] = [
       TABLE: 'bursar-restored-2026-11-21',
       SESSIONS_SINCE: '2026-11-21T12:00:00Z',
       API_ADDRESS: 'closed',
-      DEPLOYED_MAIL_DOMAIN: 'mail.old.example',
+      DEPLOYED_TAGS: '{"mail-domain":"mail.old.example","table":"bursar-production"}',
     },
   ],
-  ['no-pages', { ...CUSTOM_DOMAIN, PAGES: 'off', MAIL_IDENTITY: 'existing', STANDBY: 'on' }],
+  [
+    'no-pages',
+    {
+      ...CUSTOM_DOMAIN,
+      PAGES: 'off',
+      MAIL_IDENTITY: 'existing',
+      STANDBY: 'on',
+      DEPLOYED_TAGS: 'AccessDenied',
+    },
+  ],
 ]
 
 describe.each(stages)('stage %s with %j', async (stage, environment) => {
@@ -30,13 +39,12 @@ describe.each(stages)('stage %s with %j', async (stage, environment) => {
     expect(await rule(graph)).toEqual([])
   })
 
-  test('its operator is warned of another domain of mail, and of nothing else', () => {
-    const isOther = environment.DEPLOYED_MAIL_DOMAIN !== undefined
-    expect(graph.outputs.warning).toEqual(
-      isOther
-        ? expect.stringMatching(/^The domain of MAIL_FROM changes from mail\.old\.example to /)
-        : undefined,
-    )
+  test('its operator is warned of another domain of mail, of tags that could not be read, and of nothing else', () => {
+    const { DEPLOYED_TAGS = '' } = environment
+    const warning = DEPLOYED_TAGS.includes('mail.old')
+      ? expect.stringMatching(/^The domain of MAIL_FROM changes from mail\.old\.example to /)
+      : DEPLOYED_TAGS && expect.stringMatching(/^The tags .* could not be read, .*AccessDenied$/)
+    expect(graph.outputs.warning).toEqual(warning || undefined)
   })
 })
 
@@ -51,6 +59,11 @@ const refused: [string, Parameters<typeof graphOf>[0], RegExp][] = [
     'a missing secret',
     { stage: 'production', environment: { SST_SECRET_RootSecret: '' } },
     /^RootSecret is not set\. Set it: npm run sst -- secret set RootSecret --stage production$/,
+  ],
+  [
+    'the way back to a table that a backup replaced',
+    { stage: 'production', environment: { DEPLOYED_TAGS: '{"table":"bursar-restored"}' } },
+    /^TABLE is not set, but this stage uses bursar-restored, .* Set TABLE=bursar-restored and SESSIONS_SINCE /,
   ],
 ]
 
