@@ -14,8 +14,8 @@ export interface Deployed {
   /** What the function may do with the table, if `needs` has the table. */
   table: TableUse
   needs: readonly Need[]
-  /** Whether customers and visitors send requests. What operators and Stripe send is signed. */
-  isOfCustomers?: boolean
+  /** Whether somebody may send it a request that nobody has signed: all but the function that takes Stripe's events. */
+  takesUnsigned?: boolean
   /** Whether only requests that bring a proof call the password vault, so that its client loads with the first. */
   lazyIdentity?: boolean
   timeoutSeconds: number
@@ -56,7 +56,7 @@ const ofRow = (row: Placed): Deployed => ({
   kind: 'endpoint',
   table: tableUse(row),
   needs: needsOf(row),
-  isOfCustomers: row.auth !== 'operator' && row.raw !== true,
+  takesUnsigned: row.raw !== true,
   lazyIdentity: !row.needs.includes('identity'),
   timeoutSeconds: needsOf(row).some((need) => factsOf(need).callsOut) ? SLOW_SECONDS : QUICK_SECONDS,
   memoryMb: 1024,

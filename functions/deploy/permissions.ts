@@ -114,7 +114,7 @@ export const seesCallers = ({ kind, needs, table }: Deployed): boolean =>
   kind === 'endpoint' && needs.includes('table') && table !== 'read'
 
 /**
- * Whether a function answers only what comes through the distribution, on a stage whose API is closed at its own address.
- * It then has the settings `EDGE_SECRET` and `API_ADDRESS`.
+ * Whether a function answers what nobody has signed only if it comes through the distribution, on a stage whose API is
+ * closed at its own address. It then has the settings `EDGE_SECRET` and `API_ADDRESS`.
  */
-export const isBehindEdge = ({ isOfCustomers = false }: Deployed): boolean => isOfCustomers
+export const isBehindEdge = ({ takesUnsigned = false }: Deployed): boolean => takesUnsigned

@@ -8,7 +8,7 @@ export interface SiteSettings {
   domain?: { name: string; certificate: string }
   /** The ARN of a web ACL of AWS WAF. */
   webAcl?: string
-  /** Whether the API answers customers at its own address, too, past the distribution and its web ACL. */
+  /** Whether the API answers unsigned requests at its own address, too, past the distribution and its web ACL. */
   isApiOpen: boolean
 }
 

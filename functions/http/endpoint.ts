@@ -145,7 +145,7 @@ export function endpoint<const R extends Placed>(
     .use(errorFormat(row))
     .use(callerFirst)
     .handler(async (event: Event): Promise<Result> => {
-      const isPastEdge = isClosed() && !isFromEdge(event, edgeSecret())
+      const isPastEdge = isClosed() && !isSigned(event) && !isFromEdge(event, edgeSecret())
       // As the gateway answers what it does not have. Nothing is read or counted.
       if (isPastEdge || event.pathParameters?.slash)
         return json(404, { message: 'Not Found' }, SECURITY_HEADERS)
@@ -184,6 +184,9 @@ export function endpoint<const R extends Placed>(
       return cookie.answered(success(row, await handle({ ...wanted, body } as Request<R>)))
     })
 }
+
+/** Whether API Gateway has checked a signature of AWS credentials, which is for the API's own address. */
+const isSigned = ({ requestContext }: Event): boolean => requestContext.authorizer?.iam !== undefined
 
 /** Where the source of a request stands with its limits, as headers, by the event of the request. */
 const sourceLimits = new WeakMap<object, Record<string, string>>()

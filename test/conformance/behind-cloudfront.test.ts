@@ -2,9 +2,11 @@ import { afterEach, expect, test, vi } from 'vitest'
 import { limitKey } from '../../core/limits/limits.ts'
 import { functions } from '../../functions/deploy/functions.ts'
 import { isBehindEdge } from '../../functions/deploy/permissions.ts'
+import { consoleKey } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
 import { EDGE_HEADER } from '../../functions/http/source-address.ts'
 import { startApp } from '../support/app.ts'
+import { newOperator } from '../support/console.ts'
 import { newConsumer } from '../support/quota.ts'
 
 const app = await startApp()
@@ -61,11 +63,40 @@ test('with API_ADDRESS=closed, what does not come through the distribution finds
   expect((await ask(through(SECRET))).status).toBe(404)
 })
 
-test('the functions that refuse so are those of customers: operators and Stripe sign their requests', () => {
-  const closed = functions.filter(isBehindEdge).map(({ name }) => name)
-  const signed = rows.filter(({ auth, dialect }) => auth === 'operator' || dialect === 'webhooks')
-  expect(closed).toHaveLength(rows.length - signed.length)
-  expect(closed.filter((name) => /^(ops|webhooks|jobs)-|^authorizer$/.test(name))).toEqual([])
+/** What anybody can send without a signature: all but what operators sign with AWS credentials, and Stripe its events. */
+const unsigned = rows
+  .filter(({ raw }) => raw !== true)
+  .flatMap((row) => (row.auth === 'operator' ? row.routes.map(consoleKey) : row.routes))
+
+test('so do customers, the console and holders of admin keys on every route, whatever their token', async () => {
+  const { accessToken: token } = await newOperator(app, 'admin')
+  vi.stubEnv('EDGE_SECRET', SECRET)
+  vi.stubEnv('API_ADDRESS', 'closed')
+  expect(
+    unsigned.some((key) => / \/console\//.test(key)) && unsigned.some((key) => / \/admin\//.test(key)),
+  ).toBe(true)
+  for (const key of unsigned) {
+    const [method = '', path = ''] = key.replaceAll(/\{\w+\}/g, 'x').split(' ')
+    app.resetCalls()
+    const { status, body } = await app.request(method, path, { token })
+    expect([key, status, body, app.calls().dynamodb]).toEqual([key, 404, { message: 'Not Found' }, {}])
+  }
+  const whoami = () => app.request('GET', '/console/read/whoami', { token, headers: through(SECRET) })
+  expect((await whoami()).status).toBe(200)
+})
+
+test('what operators sign with AWS credentials goes on at the API’s own address', async () => {
+  vi.stubEnv('EDGE_SECRET', SECRET)
+  vi.stubEnv('API_ADDRESS', 'closed')
+  expect((await app.request('GET', '/ops/read/whoami', { operator: 'read' })).status).toBe(200)
+})
+
+test('every function that takes requests refuses so, but that of Stripe’s events, which are signed', () => {
+  const open = functions
+    .filter((one) => one.kind === 'endpoint' && !isBehindEdge(one))
+    .map(({ name }) => name)
+  expect(open).toEqual(['webhooks-stripe'])
+  expect(functions.filter((one) => one.kind !== 'endpoint' && isBehindEdge(one))).toEqual([])
 })
 
 test('the hourly limit counts the caller’s own address, and forging one does not get around it', async () => {

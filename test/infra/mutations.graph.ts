@@ -478,6 +478,14 @@ const lots: Mistake[][] = [
       found: /^environment of v1-consume: API_ADDRESS is missing$/,
     },
     {
+      title: 'operators’ functions that answer the console past the distribution of such a stage',
+      edit: data(
+        'takesUnsigned: row.raw !== true,',
+        "takesUnsigned: row.auth !== 'operator' && row.raw !== true,",
+      ),
+      found: /^environment of ops-whoami: API_ADDRESS is missing$/,
+    },
+    {
       title: 'a schedule that has no job',
       edit: data('every: job.every,', "every: job.file === 'sweep' ? 'rate(1 day)' : job.every,"),
       found: /^the schedules is .*rate\(1 day\)/,

@@ -588,8 +588,8 @@ const environment: Rule = (graph) =>
     const variables: Record<string, string> = lambdaOf(graph, name)?.environment.variables ?? {}
     const own = name === 'authorizer' ? ['USER_POOL_ID', 'USER_POOL_CLIENT_ID'] : []
     // Endpoints that write count and note where requests come from; those with an application key compare it, too.
-    const isCustomers = row && row.auth !== 'operator' && row.dialect !== 'webhooks'
-    const isClosed = isCustomers && graph.environment.API_ADDRESS === 'closed'
+    // The console's requests to operators' endpoints are not signed. Stripe's are.
+    const isClosed = row && row.dialect !== 'webhooks' && graph.environment.API_ADDRESS === 'closed'
     const compares = row && needs.includes('table') && table !== READS
     if ((compares || isClosed) && hasSite(graph)) own.push('EDGE_SECRET')
     if (isClosed) own.push('API_ADDRESS')
