@@ -1,4 +1,8 @@
+import { tableDefinition } from '../../core/table/definition.ts'
+import type { Alarm } from '../../functions/deploy/alarm.ts'
 import { alarmsOf } from '../../functions/deploy/alarms.ts'
+import { attackLines } from '../../functions/deploy/attack.ts'
+import { businessLines } from '../../functions/deploy/business.ts'
 import { KEPT_BYTES, LOG_BYTES, LOGS_KEPT_MONTHS, MEMORY_GB } from './assumptions.ts'
 import type { Month } from './month.ts'
 import { OPERATIONS, type Operation, type OperationName, totalOf } from './operations.ts'
@@ -13,6 +17,16 @@ const GB = 1_000_000_000
 const FIRST_REQUESTS = 300 * MILLION
 
 const sum = (of: Record<string, number> = {}): number => Object.values(of).reduce((a, b) => a + b, 0)
+
+/** Those of the table, of the seeds of second factors, and of the settings of functions. */
+const KMS_KEYS = 3
+
+/** How many metrics an alarm reads: it costs that many times the price. The table's indexes have metrics of their own. */
+const metricsOf = ({ metric: { of, names } }: Alarm): number =>
+  names.length * (of === 'table' ? 1 + Object.keys(tableDefinition.indexes).length : 1)
+
+/** The metrics that log lines of every month make. The others count failures, and one without data costs nothing. */
+const counted = new Set([...attackLines, ...businessLines].map(({ metric }) => metric)).size
 
 /** What a month costs. */
 export function billOf(month: Month, prices: Prices): Bill {
@@ -47,8 +61,11 @@ export function billOf(month: Month, prices: Prices): Bill {
     Mail: sum(mail) * prices.mail,
     Logs: logsGb * (prices.logsGb + LOGS_KEPT_MONTHS * prices.logsKeptGb),
     Events: (sum(events) / MILLION) * prices.events,
-    'Keys and alarms':
-      2 * prices.kmsKey + (sum(kms) / 10_000) * prices.kmsCalls + alarmsOf('x', 'x').length * prices.alarm,
+    'Keys, alarms and metrics':
+      KMS_KEYS * prices.kmsKey +
+      (sum(kms) / 10_000) * prices.kmsCalls +
+      alarmsOf('x', 'x').reduce((total, alarm) => total + metricsOf(alarm), 0) * prices.alarm +
+      Math.max(0, counted - prices.freeMetrics) * prices.metric,
   }
 }
 

@@ -25,7 +25,11 @@ export interface Prices {
   /** Each key, each 10,000 calls. */
   kmsKey: number
   kmsCalls: number
+  /** Each metric that an alarm reads. */
   alarm: number
+  /** Each metric of one's own beyond `freeMetrics`. The first three dashboards cost nothing, and a stage has one. */
+  metric: number
+  freeMetrics: number
 }
 
 const shared = {
@@ -39,6 +43,8 @@ const shared = {
   kmsKey: 1,
   kmsCalls: 0.03,
   alarm: 0.1,
+  metric: 0.3,
+  freeMetrics: 10,
 } as const
 
 export const prices = {
@@ -72,7 +78,7 @@ export const sources = {
   httpApi: 'https://aws.amazon.com/api-gateway/pricing/',
   cognito: 'https://aws.amazon.com/cognito/pricing/',
   mail: 'https://aws.amazon.com/ses/pricing/',
-  logs: 'https://aws.amazon.com/cloudwatch/pricing/',
+  cloudwatch: 'https://aws.amazon.com/cloudwatch/pricing/',
   events: 'https://aws.amazon.com/eventbridge/pricing/',
   kms: 'https://aws.amazon.com/kms/pricing/',
 } as const

@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { alarmsOf } from '../../functions/deploy/alarms.ts'
 import { billOf, totalOfBill } from './bill.ts'
 import { partOfDay, weightOfDay } from './hours.ts'
 import { playMonth } from './month.ts'
@@ -64,6 +67,19 @@ test('a month costs more in Ireland, and mostly by what it uses', () => {
   expect(there.Cognito).toBe(here.Cognito)
   const twice = billOf(playMonth({ ...scale, accounts: 100_000 }), prices['us-east-1'])
   expect((twice['DynamoDB writes'] ?? 0) / (here['DynamoDB writes'] ?? 1)).toBeCloseTo(2, 1)
+})
+
+test('what stands still is billed as it is deployed: three keys, alarms by their metrics, and metrics beyond the free ones', () => {
+  const nothing = { kmsKey: 0, kmsCalls: 0, alarm: 0, metric: 0 }
+  const month = playMonth(scale)
+  const billed = (some: object) =>
+    billOf(month, { ...prices['us-east-1'], ...nothing, ...some })['Keys, alarms and metrics'] ?? 0
+  const config = readFileSync(join(import.meta.dirname, '..', '..', 'sst.config.ts'), 'utf8')
+  expect(billed({ kmsKey: 1 })).toBe(config.match(/\bkey\('\w+Key', /g)?.length)
+  const sums = { VaultThrottles: 3, TableThrottles: 6 }
+  const alarms = alarmsOf('x', 'x').map(({ name }) => sums[name as keyof typeof sums] ?? 1)
+  expect(billed({ alarm: 1 })).toBe(alarms.reduce((a, b) => a + b))
+  expect(billed({ metric: 1, freeMetrics: 0 }) - billed({ metric: 1, freeMetrics: 10 })).toBe(10)
 })
 
 test('curves have their highest bar where the value is highest, on a terminal and in a file', () => {
