@@ -278,7 +278,7 @@ function ofEvents(prefix: string): Alarm[] {
     {
       ...once,
       name: 'EndpointDisabled',
-      sentence: `Nothing has arrived at an endpoint for events for three days, so Bursar has disabled it and holds its events. No money is affected. Search the log group ${delivering} for "alarm": the line names the endpoint. npm run ops -- endpoint deliveries <id> shows what it answered. Once it is repaired, run npm run ops -- endpoint enable <id> --reason <why> and then npm run ops -- endpoint replay <id> --since <when it began to fail> --reason <why>: events are kept for 30 days.`,
+      sentence: `Nothing has arrived at an endpoint for events for three days, so Bursar has disabled it and holds its events. No money is affected. Search the log group ${delivering} for "alarm": the line names the endpoint. npm run ops -- endpoint deliveries <id> --stage <stage> shows what it answered. Once it is repaired, run npm run ops -- endpoint enable <id> --stage <stage> --reason <why> and then npm run ops -- endpoint replay <id> --stage <stage> --since <when it began to fail> --reason <why>: events are kept for 30 days.`,
       metric: sum('logLines', 'EndpointsDisabled'),
     },
     {

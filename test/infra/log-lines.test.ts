@@ -137,7 +137,9 @@ test('what a line of level alarm is about is what its alarm’s text says', () =
 
 test('the commands in the text of an alarm are commands of operators', () => {
   const named = alarmsOf('bursar-production', 'eu-west-1').flatMap(({ sentence }) =>
-    [...sentence.matchAll(/npm run ops -- ([a-z]+ [a-z]+)/g)].map(([, words = '']) => words),
+    [...sentence.matchAll(/npm run ops -- ([a-z]+ [a-z]+)( <id> --stage <stage>)?/g)].map(
+      ([, words = '', stage]) => (stage === undefined ? `${words}, of the local stack` : words),
+    ),
   )
   expect(named).toContain('endpoint enable')
   for (const words of named) expect(Object.keys(commands)).toContain(words)
