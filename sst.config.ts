@@ -21,10 +21,10 @@ export default $config({
     const data = await load()
     const settings = data.settingsOf($app.stage, process.env)
     data.checkSecrets(settings, process.env)
-    await build(settings)
     const { region } = await aws.getRegion()
     const base = { data, settings, region, prefix: `${$app.name}-${settings.stage}` }
     const warning = await compareWithLastDeployment(base)
+    await build(settings)
     const stores = createStores(base)
     const secrets = { rootSecret: new sst.Secret('RootSecret').value, settingsKey: stores.settingsKey }
     const pool = createUserPool(base, secrets)
