@@ -106,7 +106,7 @@ const optionalModules: Record<string, { name: string; isUnusedBy: (row: Placed) 
   'functions/http/form.ts': { name: 'parseForm', isUnusedBy: ({ form }) => !form },
 }
 
-const stubOf = (name: string) => `export function ${name}() { throw Error('not bundled') }`
+const stubOf = (name: string) => `export function ${name}() { throw Error('unused') }`
 
 /**
  * Makes the imports that `live.ts` awaits static. `import().then()` stays: such a module loads at its first

@@ -145,11 +145,14 @@ export function endpoint<const R extends Placed>(
     .use(errorFormat(row))
     .use(callerFirst)
     .handler(async (event: Event): Promise<Result> => {
-      const isPastEdge = isClosed() && !isSigned(event) && !isFromEdge(event, edgeSecret())
+      const { headers, requestContext } = event
+      // API Gateway has checked a signature of AWS credentials, which is for the API's own address.
+      const isSigned = requestContext.authorizer?.iam
+      const isPastEdge = isClosed() && !isSigned && !isFromEdge(event, edgeSecret())
       // As the gateway answers what it does not have. Nothing is read or counted.
       if (isPastEdge || event.pathParameters?.slash)
         return json(404, { message: 'Not Found' }, SECURITY_HEADERS)
-      const told = { requestId: event.requestContext.requestId, route: routeOf(row) }
+      const told = { requestId: requestContext.requestId, route: routeOf(row) }
       const gateDeps = { ...(await ports), sessionsSinceMs: sessionsSinceMs(), log: requestLog.within(told) }
       const address = sourceAddress(event, edgeSecret())
       const source = sourceName(gateDeps, address, gateDeps.clock.nowMs())
@@ -169,14 +172,14 @@ export function endpoint<const R extends Placed>(
       }
       const wanted = request()
       if (isGuarded) {
-        const states = await limitSource(row, event.headers, address)
+        const states = await limitSource(row, headers, address)
         sourceLimits.set(event, limitHeaders(states))
         requireWithinLimit(states)
         if (asksPeople(row))
-          await requirePerson(deps as unknown as Deps<'challenge'>, states, event.headers, address)
+          await requirePerson(deps as unknown as Deps<'challenge'>, states, headers, address)
       }
       // An operator with AWS credentials has no session: each of their requests is signed.
-      if (row.proof === 'recent' && asking.session) await checkProof(deps, asking.session, event.headers)
+      if (row.proof === 'recent' && asking.session) await checkProof(deps, asking.session, headers)
       const cookie = row.sessionCookie && cookieSession(row, event, wanted.body)
       if (!cookie) return success(row, await handle(wanted))
       cookieSessions.set(event, cookie)
@@ -184,9 +187,6 @@ export function endpoint<const R extends Placed>(
       return cookie.answered(success(row, await handle({ ...wanted, body } as Request<R>)))
     })
 }
-
-/** Whether API Gateway has checked a signature of AWS credentials, which is for the API's own address. */
-const isSigned = ({ requestContext }: Event): boolean => requestContext.authorizer?.iam !== undefined
 
 /** Where the source of a request stands with its limits, as headers, by the event of the request. */
 const sourceLimits = new WeakMap<object, Record<string, string>>()
