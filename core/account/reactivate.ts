@@ -56,10 +56,16 @@ export function reactivate(
 
 /**
  * The deletion took the place of other work for which the profile was due: a change of the name that the provider's
- * customer had not followed yet. An account that nobody has confirmed stays due to lapse.
+ * customer had not followed yet, or a first password that still waits. An account that nobody has confirmed stays due to
+ * lapse.
  */
-function dueAgain(deps: Deps, { id, customerId }: Profile): { set: Expression[]; remove: Expression[] } {
-  if (customerId === undefined) return { set: [], remove: [expr`#due, #dueAtMs`] }
-  const { due, dueAtMs } = dueAt('CUSTOMER', id, deps.clock.nowMs())
+function dueAgain(
+  deps: Deps,
+  { id, customerId, registeredPassword }: Profile,
+): { set: Expression[]; remove: Expression[] } {
+  const kind =
+    registeredPassword !== undefined ? 'PENDING' : customerId !== undefined ? 'CUSTOMER' : undefined
+  if (kind === undefined) return { set: [], remove: [expr`#due, #dueAtMs`] }
+  const { due, dueAtMs } = dueAt(kind, id, deps.clock.nowMs())
   return { set: [expr`#due = ${due}, #dueAtMs = ${dueAtMs}`], remove: [] }
 }

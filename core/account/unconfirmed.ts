@@ -2,6 +2,7 @@ import { newCode } from '../credentials/codes.ts'
 import { settleLeftPassword } from '../credentials/first-password.ts'
 import { changeHolder } from '../credentials/holder.ts'
 import { FIRST_PASSWORD } from '../credentials/set-password.ts'
+import { DomainError } from '../errors.ts'
 import { defaultKeyLookup } from '../keys/default-key.ts'
 import { queueMail } from '../notifications/outbox.ts'
 import type { QueuedMail } from '../notifications/queued-mail.ts'
@@ -146,6 +147,7 @@ function refused(error: unknown): false {
  * account.
  * @returns undefined if the account that has the address has proved it.
  * @throws ConditionFailed if that account is removed meanwhile
+ * @throws DomainError `temporarily_unavailable` while that account is being erased
  */
 export async function takeAddress(
   deps: Deps<'table'>,
@@ -162,8 +164,8 @@ export async function takeAddress(
   if (!item) throw new ConditionFailed(new Map())
   const holder = parseProfile(item)
   if (holder.emailVerified) return undefined
-  // Its erasure frees the address.
-  if (holder.status === 'erased') throw new ConditionFailed(new Map())
+  // Its erasure frees the address, which may take an hour if a service does not answer.
+  if (holder.status === 'erased') throw new DomainError('temporarily_unavailable')
   const due = dueAt('PENDING', holder.id, deps.clock.nowMs())
   return [
     { put, if: expr`#accountId = ${holder.id}` },

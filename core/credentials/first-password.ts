@@ -205,9 +205,9 @@ const isSame = (profile: WaitingPassword): Expression =>
  * @returns until when, epoch ms.
  * @throws ConditionFailed if the account has changed, or another request is at the vault
  */
-async function hold(deps: Deps<'table'>, profile: Profile): Promise<number> {
+async function hold(deps: Deps<'table'>, profile: Profile, forMs = CHANGING_MS): Promise<number> {
   const nowMs = deps.clock.nowMs()
-  const untilMs = nowMs + CHANGING_MS
+  const untilMs = nowMs + forMs
   await deps.table.update(
     keys.profile(profile.id),
     expr`SET #changingUntilMs = ${untilMs}`,
@@ -262,9 +262,13 @@ async function forget(
   await deps.table.update(key, setRemove([], gone), join(conditions, ' AND '))
 }
 
+/** How long the sweep keeps other passwords from the vault: longer than it may run. */
+export const SWEEP_HOLDS_MS = 70_000
+
 /**
  * Ends the wait of a registered password whose account was confirmed days ago, while the vault failed. One that the vault
- * refuses, or that cannot be read any more, is forgotten: its owner sets another with a mailed code.
+ * refuses, or that cannot be read any more, is forgotten, and so is one that a restore has brought back, which may not be the
+ * newest: its owner sets another with a mailed code.
  * @throws ConditionFailed if another request is at it
  * @throws DomainError `temporarily_unavailable`; the next sweep goes on
  */
@@ -274,8 +278,9 @@ export async function settleLeftPassword(
 ): Promise<void> {
   const { id, registeredPassword } = profile
   const password = registeredPassword && deps.keyring.open(REGISTERED, id, registeredPassword)
-  if (!password) return forget(deps, profile, isUnchanging(deps.clock.nowMs()), false)
-  const untilMs = await hold(deps, profile)
+  const isRestored = profile.updatedAtMs < (deps.sessionsSinceMs ?? 0)
+  if (!password || isRestored) return forget(deps, profile, isUnchanging(deps.clock.nowMs()), false)
+  const untilMs = await hold(deps, profile, SWEEP_HOLDS_MS)
   try {
     await enrol(deps, profile, password, untilMs)
   } catch (error) {

@@ -10,7 +10,7 @@ import { recoveryStopped } from './recovery-state.ts'
 import { guardedBy, type SecondFactor } from './two-factor.ts'
 
 /**
- * How long a password change keeps sign-ins from finishing. This is longer than any function may run, so that
+ * How long a password change keeps sign-ins from finishing. This is longer than any function of a request may run, so that
  * no request can still be calling the vault afterwards.
  */
 export const CHANGING_MS = 30_000

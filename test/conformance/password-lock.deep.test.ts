@@ -121,13 +121,13 @@ test('restoring an account counts as signing in', async () => {
   expect((await restore(password)).status).toBe(200)
 })
 
-test('a repeated registration does not try passwords without a limit', async () => {
+test('a repeated registration does not try passwords without a limit, and a lock looks like a name that is taken', async () => {
   const person = newPerson()
   await app.register(person)
-  const statuses = (await times(7, () => app.register({ ...person, password: WRONG }))).map(
-    ({ status }) => status,
-  )
-  expect(statuses).toEqual([409, 409, 409, 409, 409, 429, 429])
+  const answers = await times(5, () => app.register({ ...person, password: WRONG }))
+  answers.push(await app.register(person))
+  expect(new Set(answers.map(({ status, body }) => `${status} ${body.message}`)).size).toBe(1)
+  expect(answers[5]?.status).toBe(409)
   app.advance(1000)
   expect((await app.register(person)).status).toBe(201)
 })
