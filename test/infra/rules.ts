@@ -223,7 +223,7 @@ const VAULT: Record<string, string[]> = {
   'v1-key-login': ['AdminInitiateAuth', 'AdminRespondToAuthChallenge'],
   'v1-passkey-login': ['AdminInitiateAuth', 'AdminRespondToAuthChallenge'],
   'ops-erase': ['AdminInitiateAuth', 'AdminDeleteUser'],
-  'jobs-sweep': ['AdminDeleteUser'],
+  'jobs-sweep': ['AdminCreateUser', 'AdminSetUserPassword', 'AdminDeleteUser'],
   'jobs-reapply': ['AdminDeleteUser', 'AdminSetUserPassword'],
 }
 
