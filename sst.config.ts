@@ -46,7 +46,7 @@ export default $config({
         mailConfigurationSet: [mail.configurationSet.arn],
         deadLetters: [deadLetters.arn],
         eventBus: [bus.arn],
-        renewalFunction: [arnOfFunction(`${base.prefix}-${data.renewalFunction}`)],
+        renewalFunction: [arnHere(base, 'lambda', `function:${base.prefix}-${data.renewalFunction}`)],
       },
       values: {
         TABLE_NAME: stores.table.name,
@@ -290,9 +290,12 @@ function createUserPool(base: Base, secrets: Secrets) {
   return { pool, client, preToken, customAuth }
 }
 
+/** The ARN of something in the stage's account and region, which need not exist yet. */
+const arnHere = ({ region }: Base, service: string, rest: string) =>
+  $interpolate`arn:${aws.getPartitionOutput().partition}:${service}:${region}:${aws.getCallerIdentityOutput().accountId}:${rest}`
+
 /** The bus to which SES sends its events: it knows no other one. */
-const defaultBus = () =>
-  $interpolate`arn:${aws.getPartitionOutput().partition}:events:${aws.getRegionOutput().region}:${aws.getCallerIdentityOutput().accountId}:event-bus/default`
+const defaultBus = (base: Base) => arnHere(base, 'events', 'event-bus/default')
 
 /**
  * Compares the settings with those of the last deployment, before anything changes.
@@ -319,7 +322,8 @@ async function compareWithLastDeployment({ data, settings, prefix }: Base): Prom
  * zone. The configuration set, which every mail names, reports what bounces, and keeps mail from addresses that
  * bounced or complained before.
  */
-function createMail({ data, settings, prefix }: Base) {
+function createMail(base: Base) {
+  const { data, settings, prefix } = base
   const { mailDomain, mailAddress, createMailIdentity } = settings
   const configurationSet = new aws.sesv2.ConfigurationSet('MailSet', {
     configurationSetName: prefix,
@@ -333,12 +337,11 @@ function createMail({ data, settings, prefix }: Base) {
     eventDestination: {
       enabled: true,
       matchingEventTypes: ['BOUNCE', 'COMPLAINT', 'REJECT'],
-      eventBridgeDestination: { eventBusArn: defaultBus() },
+      eventBridgeDestination: { eventBusArn: defaultBus(base) },
     },
   })
-  const here = $interpolate`arn:${aws.getPartitionOutput().partition}:ses:${aws.getRegionOutput().region}:${aws.getCallerIdentityOutput().accountId}:identity`
   if (!createMailIdentity) {
-    const arns = [$interpolate`${here}/${mailDomain}`, $interpolate`${here}/${mailAddress}`]
+    const arns = [mailDomain, mailAddress].map((name) => arnHere(base, 'ses', `identity/${name}`))
     return { configurationSet, arns, dns: [] }
   }
   // Other stages, and other programs of the account, send with the same identity, so it outlives this stage.
@@ -455,13 +458,9 @@ function createFunction(deployment: Deployment, deployed: Deployed): Lambda {
 const keyringOf = ({ data, rootSecret }: Deployment, deployed: Deployed) =>
   rootSecret.apply((text) => data.keysTextOf(text, data.purposesOf(deployed)))
 
-/** The ARN of a function that need not exist yet, by its name. */
-const arnOfFunction = (name: string) =>
-  $interpolate`arn:${aws.getPartitionOutput().partition}:lambda:${aws.getRegionOutput().region}:${aws.getCallerIdentityOutput().accountId}:function:${name}`
-
-function statement({ arns, settings }: Deployment, { actions, on, when = [] }: Grant) {
+function statement({ arns, settings, region }: Deployment, { actions, on, when = [] }: Grant) {
   const filled: Record<string, $util.Input<string>> = {
-    '<dynamodb>': $interpolate`dynamodb.${aws.getRegionOutput().region}.amazonaws.com`,
+    '<dynamodb>': `dynamodb.${region}.amazonaws.com`,
     '<mailAddress>': settings.mailAddress,
   }
   return {
@@ -717,7 +716,7 @@ function letOnlyDistributionRead(bucket: aws.s3.Bucket, distribution: aws.cloudf
 
 /** The schedules of jobs, the events that other systems send us on the bus, and what SES sends us. */
 function createWork(
-  { data, settings }: Deployment,
+  deployment: Deployment,
   functions: Map<string, Lambda>,
   {
     bus,
@@ -725,6 +724,7 @@ function createWork(
     mail,
   }: { bus: sst.aws.Bus; deadLetters: aws.sqs.Queue; mail: ReturnType<typeof createMail> },
 ) {
+  const { data, settings } = deployment
   for (const job of settings.standby ? [] : data.scheduled) {
     new sst.aws.CronV2(data.pascal(`${job.name}-schedule`), {
       function: lambdaOf(functions, job.name).fn,
@@ -763,7 +763,7 @@ function createWork(
     if (subscriber.from === 'other-systems')
       return bus.subscribe(name, fn, { pattern: { detailType }, transform })
     const pattern = { source: ['aws.ses'], detailType, detail: ofThisStage }
-    return sst.aws.Bus.subscribe(name, defaultBus(), fn, { pattern, transform })
+    return sst.aws.Bus.subscribe(name, defaultBus(deployment), fn, { pattern, transform })
   })
   new aws.sqs.QueuePolicy('DeadLettersPolicy', {
     queueUrl: deadLetters.url,
@@ -890,23 +890,22 @@ function measured(
   sourcesOfMetric: (name: string) => Source[],
 ): Pick<aws.cloudwatch.MetricAlarmArgs, 'evaluationPeriods'> & Partial<aws.cloudwatch.MetricAlarmArgs> {
   const { names, statistic } = metric
-  const [first, ...others] = names.flatMap((metricName) =>
+  const metrics = names.flatMap((metricName) =>
     sourcesOfMetric(metricName).map((source) => ({ ...source, metricName, period: periodSeconds })),
   )
-  if (first && others.length === 0) {
+  const [only] = metrics
+  if (only && metrics.length === 1) {
     // With few requests the slowest one would decide.
     return statistic === 'p99'
       ? {
-          ...first,
+          ...only,
           evaluationPeriods: periods,
           extendedStatistic: statistic,
           evaluateLowSampleCountPercentiles: 'ignore',
         }
-      : { ...first, evaluationPeriods: periods, statistic }
+      : { ...only, evaluationPeriods: periods, statistic }
   }
-  const parts = [first, ...others].flatMap((part, at) =>
-    part ? [{ id: `part${at}`, metric: { ...part, stat: statistic } }] : [],
-  )
+  const parts = metrics.map((each, at) => ({ id: `part${at}`, metric: { ...each, stat: statistic } }))
   // A sum has no value where a part has none, and AWS publishes throttles only when something was throttled.
   const expression = parts.map(({ id }) => `FILL(${id}, 0)`).join(' + ')
   return {

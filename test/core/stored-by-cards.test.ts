@@ -24,11 +24,11 @@ import {
   openPurchaseWorld,
   type PurchaseWorld,
 } from '../machine/purchase-world.ts'
-import { playedSteps } from '../support/played-steps.ts'
+import { playedSteps, type Step as StepIn } from '../support/played-steps.ts'
 
 Error.stackTraceLimit = 1
 
-type Step = (world: PurchaseWorld, via: Ports) => Promise<unknown>
+type Step = StepIn<PurchaseWorld>
 
 const codeOf = (call: Promise<unknown>): Promise<string> =>
   call.then(

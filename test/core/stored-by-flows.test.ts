@@ -4,7 +4,6 @@
  * provider and the table learn of something: look whether it is meant.
  */
 import { describe, expect, test } from 'vitest'
-import type { Ports } from '../../core/ports.ts'
 import {
   ALWAYS_3DS,
   DAY_MS,
@@ -17,12 +16,11 @@ import {
   openPurchaseWorld,
   type PurchaseWorld,
 } from '../machine/purchase-world.ts'
-import { playedSteps } from '../support/played-steps.ts'
+import { playedSteps, type Step as StepIn } from '../support/played-steps.ts'
 
 Error.stackTraceLimit = 1
 
-/** A step: what it answers. */
-type Step = (world: PurchaseWorld, via: Ports) => Promise<unknown>
+type Step = StepIn<PurchaseWorld>
 
 const deliver: Step = (world, via) => world.deliver(via)
 const jobs: Step = (world, via) => world.jobs(via)

@@ -27,11 +27,11 @@ import {
   type PurchaseWorld,
   REFUND_FAILS,
 } from '../machine/purchase-world.ts'
-import { playedSteps } from '../support/played-steps.ts'
+import { playedSteps, type Step as StepIn } from '../support/played-steps.ts'
 
 Error.stackTraceLimit = 1
 
-type Step = (world: PurchaseWorld, via: Ports) => Promise<unknown>
+type Step = StepIn<PurchaseWorld>
 
 const deliver: Step = (world, via) => world.deliver(via)
 const jobs: Step = (world, via) => world.jobs(via)

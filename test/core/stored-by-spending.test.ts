@@ -5,16 +5,15 @@
 import { describe, expect, test } from 'vitest'
 import { SERVICE_SLOT } from '../../core/keys/key-text.ts'
 import type { KeyLimits } from '../../core/keys/settings.ts'
-import type { Ports } from '../../core/ports.ts'
 import { readUsage } from '../../core/quota/usage.ts'
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../core/time.ts'
 import { openLotWorld } from '../machine/lot-world.ts'
 import type { memoryTable } from '../machine/memory-table.ts'
 import { openQuotaWorld } from '../machine/quota-world.ts'
-import { playedSteps } from '../support/played-steps.ts'
+import { playedSteps, type Step as StepIn } from '../support/played-steps.ts'
 
 type World = Awaited<ReturnType<typeof openLotWorld>>
-type Step = (world: World, via: Ports) => Promise<unknown>
+type Step = StepIn<World>
 type Options = Parameters<typeof openQuotaWorld>[0]
 
 const pass =

@@ -69,6 +69,9 @@ const counted = (calls: readonly string[]): string =>
     .map(([call, times]) => (times === 1 ? call : `${call} x${times}`))
     .join(', ')
 
+/** A step in a world: what it answers. @param via the world's ports, whose calls are counted */
+export type Step<W> = (world: W, via: Ports) => Promise<unknown>
+
 /** A world whose steps are played. */
 interface Played {
   accountId: string
@@ -83,7 +86,7 @@ interface Played {
 export async function playedSteps<W extends Played>(
   world: W,
   items: () => Item[],
-  steps: Readonly<Record<string, (world: W, via: Ports) => Promise<unknown>>>,
+  steps: Readonly<Record<string, Step<W>>>,
 ): Promise<string> {
   const itemsByName = () =>
     new Map(
